@@ -1,0 +1,94 @@
+#include <weft/tools/support/arguments.h>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::tools {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A command line with one option of each kind, and what came of it.
+struct ArgumentsTest : testing::Test {
+  std::optional<int> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "prog");
+    arguments line("prog", "Does things.");
+    line.flag("--json", json, "print JSON");
+    line.text("--name", "NAME", name, "a name");
+    line.number("--workers", "N", workers, {1, 64}, "threads");
+    line.seconds("--drain", "SECONDS", drain, "how long");
+    line.custom("--even", "N", read_even, "an even digit");
+    return line.parse(static_cast<int>(words.size()), words.data(), out, errors);
+  }
+
+  static void read_even(std::string_view text) {
+    if (text != "2") throw std::invalid_argument("not even");
+  }
+
+  bool json = false;
+  std::string name = "none";
+  std::size_t workers = 7;
+  std::chrono::milliseconds drain{10'000};
+  std::ostringstream out;
+  std::ostringstream errors;
+};
+
+}  // namespace
+
+TEST_F(ArgumentsTest, NothingGiven_KeepsTheDefaults) {
+  EXPECT_EQ(parse({}), std::nullopt);
+
+  EXPECT_FALSE(json);
+  EXPECT_EQ(name, "none");
+  EXPECT_EQ(workers, 7U);
+}
+
+TEST_F(ArgumentsTest, Values_MayFollowOrBeJoined) {
+  EXPECT_EQ(parse({"--workers", "3", "--drain=0.5", "--json", "--name=a=b"}), std::nullopt);
+
+  EXPECT_TRUE(json);
+  EXPECT_EQ(name, "a=b");
+  EXPECT_EQ(workers, 3U);
+  EXPECT_EQ(drain, 500ms);
+}
+
+TEST_F(ArgumentsTest, Help_ListsTheOptionsAndSucceeds) {
+  EXPECT_EQ(parse({"--workers", "nonsense", "--help"}), 0);
+
+  EXPECT_NE(out.str().find("--drain SECONDS  how long"), std::string::npos) << out.str();
+  EXPECT_EQ(errors.str(), "");
+}
+
+TEST_F(ArgumentsTest, BadArguments_AreNamed) {
+  const std::vector<std::pair<std::vector<const char*>, const char*>> cases{
+      {{"--wrong"}, "unknown option \"--wrong\""},
+      {{"--wrong=3"}, "unknown option \"--wrong\""},
+      {{"stray"}, "unexpected argument \"stray\""},
+      {{"--workers"}, "--workers needs a value: N"},
+      {{"--workers", "3x"}, "--workers: \"3x\" is not a whole number from 1 to 64"},
+      {{"--workers", ""}, "--workers: \"\" is not a whole number"},
+      {{"--workers", "65"}, "--workers: \"65\" is not a whole number"},
+      {{"--workers", "-1"}, "--workers: \"-1\" is not a whole number"},
+      {{"--drain", "-1"}, "--drain: \"-1\" is not a number of seconds"},
+      {{"--drain", "nan"}, "--drain: \"nan\" is not a number of seconds"},
+      {{"--even", "3"}, "--even: not even"},
+      {{"--json=yes"}, "--json takes no value"},
+  };
+
+  for (const auto& [words, message] : cases) {
+    errors.str("");
+    EXPECT_EQ(parse(words), arguments::bad_usage);
+    EXPECT_NE(errors.str().find(message), std::string::npos) << errors.str();
+    EXPECT_TRUE(errors.str().starts_with("prog: "));
+  }
+}
+
+}  // namespace weft::tools

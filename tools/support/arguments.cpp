@@ -1,0 +1,143 @@
+#include "arguments.h"
+
+#include <algorithm>
+#include <charconv>
+#include <ostream>
+#include <stdexcept>
+#include <utility>
+
+namespace weft::tools {
+
+namespace {
+
+constexpr double seconds_most = 86'400;
+
+std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+
+/// All of `text` as a number, or nothing.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stopped != end) return std::nullopt;
+  return value;
+}
+
+std::size_t read_number(std::string_view text, arguments::range accepted) {
+  const auto value = parse_number<std::size_t>(text);
+  if (value && *value >= accepted.least && *value <= accepted.most) return *value;
+  throw std::invalid_argument(quoted(text) + " is not a whole number from " +
+                              std::to_string(accepted.least) + " to " +
+                              std::to_string(accepted.most));
+}
+
+std::chrono::milliseconds read_seconds(std::string_view text) {
+  const auto value = parse_number<double>(text);
+  if (value && *value >= 0 && *value <= seconds_most) {
+    return std::chrono::round<std::chrono::milliseconds>(std::chrono::duration<double>(*value));
+  }
+  throw std::invalid_argument(quoted(text) + " is not a number of seconds from 0 to 86400");
+}
+
+}  // namespace
+
+arguments::arguments(std::string_view program, std::string_view summary)
+    : program_(program), summary_(summary) {
+  options_.push_back({"--help", "", "show this and exit", {}});
+}
+
+void arguments::flag(std::string_view name, bool& into, std::string_view help) {
+  custom(name, "", [&into](std::string_view) { into = true; }, help);
+}
+
+void arguments::text(std::string_view name, std::string_view value, std::string& into,
+                     std::string_view help) {
+  custom(name, value, [&into](std::string_view text) { into = text; }, help);
+}
+
+void arguments::number(std::string_view name, std::string_view value, std::size_t& into,
+                       range accepted, std::string_view help) {
+  const auto read = [&into, accepted](std::string_view text) { into = read_number(text, accepted); };
+  custom(name, value, read, help);
+}
+
+void arguments::seconds(std::string_view name, std::string_view value,
+                        std::chrono::milliseconds& into, std::string_view help) {
+  custom(name, value, [&into](std::string_view text) { into = read_seconds(text); }, help);
+}
+
+void arguments::custom(std::string_view name, std::string_view value, reader read,
+                       std::string_view help) {
+  // --help stays last in the list it prints.
+  options_.insert(options_.end() - 1, option{std::string(name), std::string(value),
+                                             std::string(help), std::move(read)});
+}
+
+std::optional<int> arguments::parse(int count, const char* const* words, std::ostream& out,
+                                    std::ostream& errors) const {
+  const char* const* const end = words + count;
+  const char* const* next = count > 0 ? words + 1 : end;
+  const auto asks_for_help = [](std::string_view word) { return word == "--help" || word == "-h"; };
+  if (std::any_of(next, end, asks_for_help)) {
+    print_help(out);
+    return 0;
+  }
+  try {
+    while (next != end) {
+      const std::string_view word = *next++;
+      apply(word, next, end);
+    }
+  } catch (const std::invalid_argument& error) {
+    errors << program_ << ": " << error.what() << " (try " << program_ << " --help)\n";
+    return bad_usage;
+  }
+  return std::nullopt;
+}
+
+void arguments::apply(std::string_view word, const char* const*& next,
+                      const char* const* end) const {
+  const std::size_t equals = word.find('=');
+  const std::string_view name = word.substr(0, equals);
+  const option& found = find(name);
+  const bool is_flag = found.value.empty();
+  if (is_flag && equals != std::string_view::npos) {
+    throw std::invalid_argument(found.name + " takes no value");
+  }
+  std::string_view value;
+  if (equals != std::string_view::npos) {
+    value = word.substr(equals + 1);
+  } else if (!is_flag) {
+    if (next == end) throw std::invalid_argument(found.name + " needs a value: " + found.value);
+    value = *next++;
+  }
+  try {
+    found.read(value);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(found.name + ": " + error.what());
+  }
+}
+
+const arguments::option& arguments::find(std::string_view name) const {
+  const auto found = std::ranges::find(options_, name, &option::name);
+  if (found != options_.end()) return *found;
+  if (name.starts_with('-')) throw std::invalid_argument("unknown option " + quoted(name));
+  throw std::invalid_argument("unexpected argument " + quoted(name));
+}
+
+void arguments::print_help(std::ostream& out) const {
+  const auto title = [](const option& each) {
+    return each.value.empty() ? each.name : each.name + ' ' + each.value;
+  };
+  std::size_t width = 0;
+  for (const option& each : options_) width = std::max(width, title(each).size());
+
+  out << "usage: " << program_ << " [options]\n\n" << summary_ << "\n\n";
+  for (const option& each : options_) {
+    std::string left = title(each);
+    left.resize(width, ' ');
+    out << "  " << left << "  " << each.help << '\n';
+  }
+}
+
+}  // namespace weft::tools
