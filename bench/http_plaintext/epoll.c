@@ -1,0 +1,17 @@
+#include "../support/epoll_loop.h"
+#include "config.h"
+
+_Static_assert(http_buffer == input_capacity, "all contenders read as much at a time");
+
+static size_t respond(struct connection* connection, const char* input, size_t size,
+                      const char** output, uint64_t* messages) {
+  const size_t requests = count_requests(&connection->carried, input, size);
+  *output = plaintext_responses();
+  *messages += requests;
+  return requests * response_size;
+}
+
+int main(int argc, char** argv) {
+  plaintext_responses(); /* made before there are threads */
+  return run_epoll_server(argc, argv);
+}

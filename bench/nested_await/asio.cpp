@@ -1,0 +1,45 @@
+#include "../support/asio_main.h"
+#include "config.h"
+
+namespace {
+
+using bench::asio_task;
+
+asio_task<int> child(int number) {
+  co_return number;
+}
+
+asio_task<> await_in_a_loop(benchmark::State& state) {
+  for (auto _ : state) {
+    std::int64_t sum = 0;
+    for (int i = 0; i < nested_await::awaits; ++i) {
+      const int number = co_await child(i);
+      sum += number;
+    }
+    bench::require(sum == nested_await::expected_sum, "sum of the children's numbers");
+  }
+  bench::count_items(state, nested_await::awaits);
+}
+
+asio_task<int> depth_of(int levels_left) {
+  if (levels_left == 0) co_return 0;
+  const int below = co_await depth_of(levels_left - 1);
+  co_return below + 1;
+}
+
+asio_task<> await_deep(benchmark::State& state) {
+  for (auto _ : state) {
+    const int depth = co_await depth_of(nested_await::levels);
+    bench::require(depth == nested_await::levels, "depth of the chain");
+  }
+  bench::count_items(state, nested_await::levels);
+}
+
+BENCHMARK(bench::on_asio<await_in_a_loop>)
+    ->Name("nested_await/loop")
+    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<await_deep>)
+    ->Name("nested_await/deep_1M")
+    ->Apply(bench::one_and_two_workers);
+
+}  // namespace

@@ -1,0 +1,16 @@
+// Spawn n tasks that return their number, join all of them, add the numbers up. Per task: one
+// spawn, one join.
+#pragma once
+
+#include <cstdint>
+
+namespace spawn_join {
+
+inline constexpr int at_a_time = 1'000;
+inline constexpr int in_batch = 1'000'000;
+
+constexpr std::int64_t expected_sum(int tasks) {
+  return std::int64_t{tasks} * (tasks - 1) / 2;
+}
+
+}  // namespace spawn_join

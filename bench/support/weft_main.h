@@ -1,0 +1,19 @@
+// Runs a workload written as a weft coroutine under Google Benchmark.
+#pragma once
+
+#include "bench.h"
+#include <weft/weft.h>
+
+namespace bench {
+
+/// Gives the workload, `task<> f(benchmark::State&)`, a fresh runtime with state.range(0) workers.
+/// The timing loop is inside the workload, so starting and stopping the runtime is not measured.
+template <auto Workload>
+void on_weft(benchmark::State& state) {
+  weft::runtime_options options;
+  options.workers = static_cast<std::size_t>(workers(state));
+  options.handle_sigint = false;
+  weft::run(Workload(state), options);
+}
+
+}  // namespace bench
