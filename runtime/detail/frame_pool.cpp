@@ -1,0 +1,312 @@
+#include "frame_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "atomic.h"
+#include "task_state.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#ifdef WEFT_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace weft::detail::frame_pool {
+namespace {
+
+constexpr std::size_t header_bytes = sizeof(task_state);
+constexpr std::size_t step_bytes = 64;
+constexpr std::size_t linear_classes = 16;  // 64, 128 ... 1024
+constexpr std::size_t class_count = linear_classes + 4;  // then 2, 4, 8 and 16 KiB
+constexpr std::size_t largest_class_bytes = 16 * 1024;
+constexpr std::size_t slab_bytes = 64 * 1024;
+constexpr std::size_t cached_bytes_max = 64 * 1024;
+
+constexpr std::uint8_t large_class = 255;
+
+constexpr std::size_t index_of(std::size_t bytes) noexcept {
+  if (bytes <= linear_classes * step_bytes) return (bytes + step_bytes - 1) / step_bytes - 1;
+  return linear_classes + std::bit_width((bytes - 1) / 1024) - 1;
+}
+constexpr std::size_t bytes_of(std::size_t size_class) noexcept {
+  if (size_class < linear_classes) return (size_class + 1) * step_bytes;
+  return std::size_t{2048} << (size_class - linear_classes);
+}
+static_assert(index_of(64) == 0 && index_of(65) == 1 && index_of(1024) == 15 && index_of(1025) == 16);
+static_assert(bytes_of(index_of(2049)) == 4096 && index_of(largest_class_bytes) == class_count - 1);
+
+/// Lies in the frame part of a free block: behind the header, which must survive.
+struct free_block {
+  free_block* next;
+  // In the first block of a batch on a central list only.
+  free_block* next_batch = nullptr;
+  std::size_t batch_count = 0;
+};
+free_block* as_free(void* block) noexcept {
+  return static_cast<free_block*>(static_cast<void*>(static_cast<std::byte*>(block) + header_bytes));
+}
+void* as_block(free_block* block) noexcept { return static_cast<std::byte*>(static_cast<void*>(block)) - header_bytes; }
+
+void poison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef WEFT_ASAN
+  auto* frame = static_cast<std::byte*>(block) + header_bytes + sizeof(free_block);
+  ASAN_POISON_MEMORY_REGION(frame, bytes - header_bytes - sizeof(free_block));
+#endif
+}
+void unpoison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef WEFT_ASAN
+  ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+#endif
+}
+
+struct batch {
+  free_block* head = nullptr;
+  std::size_t count = 0;
+};
+
+/// Batches of one class that no thread holds, chained through their first blocks: release never allocates.
+struct batch_list {
+  free_block* head = nullptr;
+
+  void push(batch blocks) noexcept {
+    blocks.head->batch_count = blocks.count;
+    blocks.head->next_batch = head;
+    head = blocks.head;
+  }
+  batch pop() noexcept {
+    free_block* first = head;
+    if (first == nullptr) return {};
+    head = first->next_batch;
+    return {first, first->batch_count};
+  }
+};
+
+struct thread_cache;
+
+/// What all threads share. Never destroyed: frames may die in static destructors.
+struct central {
+  std::mutex mutex;
+  // Guarded by mutex.
+  batch_list spare[class_count];
+  struct slab {
+    std::byte* begin;
+    std::size_t block_bytes;
+    std::size_t blocks;
+  };
+  std::vector<slab> slabs;
+  struct large_block {
+    void* memory;
+    std::size_t bytes;
+  };
+  std::vector<large_block> large;  // blocks beyond the largest class, live ones only
+  std::vector<thread_cache*> caches;
+  std::int64_t departed_blocks = 0;  // balances of threads that have ended
+  std::int64_t departed_bytes = 0;
+};
+central& shared() {
+  static central& instance = *new central;
+  return instance;
+}
+
+/// The lists of one thread.
+struct thread_cache {
+  struct list {
+    free_block* head = nullptr;
+    std::size_t count = 0;
+  };
+  list lists[class_count];
+  // Balance of allocations and releases by this thread; may be negative.
+  //   written by  this thread only (load, add, store)
+  //   read by     take_usage, any thread; relaxed: a statistic, exact only at rest
+  atomic<std::int64_t> live_blocks{0};
+  atomic<std::int64_t> live_bytes{0};
+
+  thread_cache() {
+    const std::lock_guard lock(shared().mutex);
+    shared().caches.push_back(this);
+  }
+  ~thread_cache();
+  thread_cache(const thread_cache&) = delete;
+  thread_cache& operator=(const thread_cache&) = delete;
+
+  void count(std::int64_t blocks, std::int64_t bytes) noexcept {
+    live_blocks.store(live_blocks.load(std::memory_order_relaxed) + blocks, std::memory_order_relaxed);
+    live_bytes.store(live_bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  }
+  void refill(std::size_t size_class);
+  void spill(std::size_t size_class) noexcept;
+};
+
+constexpr std::size_t cached_max(std::size_t size_class) noexcept { return cached_bytes_max / bytes_of(size_class); }
+
+constinit thread_local thread_cache* cache_of_thread = nullptr;
+// Set when the cache of an ending thread is gone. What its later destructors allocate or free goes to a cache that is
+// never destroyed (a few hundred bytes, for the rare thread that does this).
+constinit thread_local bool cache_departed = false;
+struct cache_owner {
+  thread_cache cache;
+  cache_owner() { cache_of_thread = &cache; }
+  ~cache_owner() {
+    cache_of_thread = nullptr;
+    cache_departed = true;
+  }
+  cache_owner(const cache_owner&) = delete;
+  cache_owner& operator=(const cache_owner&) = delete;
+};
+
+[[gnu::noinline]] thread_cache* make_cache() {
+  if (cache_departed) return cache_of_thread = new thread_cache;
+  static thread_local cache_owner owner;
+  return cache_of_thread = &owner.cache;
+}
+thread_cache* this_cache() { return cache_of_thread != nullptr ? cache_of_thread : make_cache(); }
+
+thread_cache::~thread_cache() {
+  const std::lock_guard lock(shared().mutex);
+  for (std::size_t c = 0; c < class_count; ++c) {
+    if (lists[c].count > 0) shared().spare[c].push({lists[c].head, lists[c].count});
+  }
+  shared().departed_blocks += live_blocks.load(std::memory_order_relaxed);
+  shared().departed_bytes += live_bytes.load(std::memory_order_relaxed);
+  std::erase(shared().caches, this);
+}
+
+/// Cuts a new slab into blocks. Its headers are zero: "no task".
+batch cut_slab(std::size_t size_class) {
+  const std::size_t block_bytes = bytes_of(size_class);
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(slab_bytes, slab_bytes));
+  if (memory == nullptr) throw std::bad_alloc();
+  batch blocks;
+  const std::size_t count = slab_bytes / block_bytes;
+  for (std::size_t i = count; i-- > 0;) {
+    std::byte* block = memory + i * block_bytes;
+    std::memset(static_cast<void*>(block), 0, header_bytes);
+    blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
+    ++blocks.count;
+    poison(block, block_bytes);
+  }
+  {
+    const std::lock_guard lock(shared().mutex);
+    shared().slabs.push_back({memory, block_bytes, count});
+  }
+  return blocks;
+}
+
+void thread_cache::refill(std::size_t size_class) {
+  batch blocks;
+  {
+    const std::lock_guard lock(shared().mutex);
+    blocks = shared().spare[size_class].pop();
+  }
+  if (blocks.head == nullptr) blocks = cut_slab(size_class);
+  lists[size_class] = {blocks.head, blocks.count};
+}
+
+void thread_cache::spill(std::size_t size_class) noexcept {
+  list& blocks = lists[size_class];
+  batch given{blocks.head, blocks.count / 2};
+  free_block* last = blocks.head;
+  for (std::size_t i = 1; i < given.count; ++i) last = last->next;
+  blocks.head = last->next;
+  blocks.count -= given.count;
+  last->next = nullptr;
+  const std::lock_guard lock(shared().mutex);
+  shared().spare[size_class].push(given);
+}
+
+void* allocate_large(std::size_t bytes) {
+  const std::size_t rounded = (bytes + step_bytes - 1) / step_bytes * step_bytes;
+  void* block = std::aligned_alloc(step_bytes, rounded);
+  if (block == nullptr) throw std::bad_alloc();
+  std::memset(block, 0, header_bytes);
+  const std::lock_guard lock(shared().mutex);
+  shared().large.push_back({block, bytes});
+  return block;
+}
+std::size_t release_large(void* block) noexcept {
+  std::size_t bytes = 0;
+  {
+    const std::lock_guard lock(shared().mutex);
+    std::vector<central::large_block>& large = shared().large;
+    const auto found = std::find_if(large.begin(), large.end(), [&](const auto& each) { return each.memory == block; });
+    bytes = found->bytes;
+    *found = large.back();
+    large.pop_back();
+  }
+  std::free(block);
+  return bytes;
+}
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  thread_cache* cache = this_cache();
+  if (bytes > largest_class_bytes) [[unlikely]] {
+    void* block = allocate_large(bytes);
+    cache->count(1, static_cast<std::int64_t>(bytes));
+    return block;
+  }
+  const std::size_t size_class = index_of(bytes);
+  thread_cache::list& blocks = cache->lists[size_class];
+  if (blocks.head == nullptr) [[unlikely]] cache->refill(size_class);
+  free_block* block = blocks.head;
+  blocks.head = block->next;
+  --blocks.count;
+  cache->count(1, static_cast<std::int64_t>(bytes_of(size_class)));
+  unpoison(as_block(block), bytes_of(size_class));
+  return as_block(block);
+}
+
+void release(void* block, std::size_t bytes) noexcept { release_class(block, class_of(bytes)); }
+
+std::uint8_t class_of(std::size_t bytes) noexcept {
+  return bytes > largest_class_bytes ? large_class : static_cast<std::uint8_t>(index_of(bytes));
+}
+
+void release_class(void* block, std::uint8_t size_class) noexcept {
+  thread_cache* cache = this_cache();
+  if (size_class == large_class) [[unlikely]] {
+    cache->count(-1, -static_cast<std::int64_t>(release_large(block)));
+    return;
+  }
+  thread_cache::list& blocks = cache->lists[size_class];
+  blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
+  ++blocks.count;
+  cache->count(-1, -static_cast<std::int64_t>(bytes_of(size_class)));
+  poison(block, bytes_of(size_class));
+  if (blocks.count > cached_max(size_class)) [[unlikely]] cache->spill(size_class);
+}
+
+usage take_usage() noexcept {
+  const std::lock_guard lock(shared().mutex);
+  usage total{shared().departed_blocks, shared().departed_bytes};
+  for (const thread_cache* cache : shared().caches) {
+    total.blocks += cache->live_blocks.load(std::memory_order_relaxed);
+    total.bytes += cache->live_bytes.load(std::memory_order_relaxed);
+  }
+  return total;
+}
+
+void for_each_block(void (*visit)(void* context, task_state& header), void* context) {
+  const std::lock_guard lock(shared().mutex);
+  for (const central::slab& slab : shared().slabs) {
+    for (std::size_t i = 0; i < slab.blocks; ++i) {
+      visit(context, *std::launder(reinterpret_cast<task_state*>(slab.begin + i * slab.block_bytes)));
+    }
+  }
+  for (const auto& block : shared().large) visit(context, *static_cast<task_state*>(block.memory));
+}
+
+}  // namespace weft::detail::frame_pool

@@ -1,0 +1,69 @@
+#pragma once
+
+// Every system call of the library, in one thin layer: retried after EINTR, flags that are never optional set here (CLOEXEC,
+// NONBLOCK, MSG_NOSIGNAL), errors as negative errno values. Nothing here waits, but poll_wait and thread starts.
+//
+// Tests put faults in: while `interposer` is set, each call asks it first and fails with what it says.
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "atomic.h"
+
+namespace weft::detail::sys {
+
+enum class call : std::uint8_t {
+  epoll_create,
+  epoll_control,
+  epoll_wait,
+  eventfd_create,
+  socket,
+  bind,
+  listen,
+  accept,
+  connect,
+  receive,
+  send,
+  shutdown,
+  thread_start,
+};
+
+/// Returns an errno to fail the call with, or 0 to let it through. Any thread.
+using interposer_function = int (*)(call which, int fd) noexcept;
+//   written by  tests, before the calls they mean to fail
+//   read by     every call below; relaxed: no data hangs on it
+extern constinit atomic<interposer_function> interposer;
+
+// All return the value (>= 0) or -errno.
+int epoll_create() noexcept;
+int epoll_add(int epoll, int fd, std::uint32_t events, std::uint64_t data) noexcept;
+int epoll_remove(int epoll, int fd) noexcept;
+/// Waits up to `timeout_ns` (negative: for ever). Nanoseconds where the kernel can (5.11), else milliseconds rounded up.
+int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept;
+int eventfd_create() noexcept;
+void eventfd_signal(int fd) noexcept;
+
+int socket(int family, int type) noexcept;
+int bind(int fd, const sockaddr* address, socklen_t size) noexcept;
+int listen(int fd, int backlog) noexcept;
+int accept(int fd, sockaddr_storage* peer, socklen_t* size) noexcept;
+int connect(int fd, const sockaddr* address, socklen_t size) noexcept;
+ssize_t receive(int fd, void* into, std::size_t size) noexcept;
+ssize_t send(int fd, const void* from, std::size_t size) noexcept;
+ssize_t send_vector(int fd, const iovec* parts, std::size_t count) noexcept;
+ssize_t read(int fd, void* into, std::size_t size) noexcept;
+ssize_t write(int fd, const void* from, std::size_t size) noexcept;
+int shutdown(int fd, int how) noexcept;
+int set_option(int fd, int level, int name, int value) noexcept;
+int get_option(int fd, int level, int name) noexcept;
+/// Counts the descriptors that the library owns, for the ledger: each opened one goes through opened() once.
+void close(int fd) noexcept;
+void opened() noexcept;
+std::int64_t open_descriptors() noexcept;
+
+}  // namespace weft::detail::sys

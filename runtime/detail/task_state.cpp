@@ -1,0 +1,427 @@
+#include "task_state.h"
+
+#include <cassert>
+#include <cstddef>
+#include <new>
+#include <typeinfo>
+#include <utility>
+
+#include "../error.h"
+#include "frame_pool.h"
+#include "wait_node.h"
+
+namespace weft::detail {
+
+constinit thread_local execution here;
+
+namespace {
+
+constexpr std::uint64_t armed = 1, held = 2, busy = 4, woken = 8;
+constexpr std::uint64_t request = std::uint64_t{1} << 48;
+constexpr std::uint64_t level = std::uint64_t{1} << 49;
+constexpr std::uint64_t shielded = std::uint64_t{1} << 50;
+constexpr std::uint64_t node_mask = 0x0000'ffff'ffff'fff0;
+constexpr std::uint64_t suspended_mask = node_mask | armed | held | busy;
+constexpr std::uint64_t one_request = std::uint64_t{1} << 56;
+constexpr std::uint64_t count_mask = std::uint64_t{0xff} << 56;
+// With any of these set, suspending needs a closer look.
+constexpr std::uint64_t attention_mask = woken | request | level | shielded;
+
+std::uint64_t bits_of(const wait_node& node) noexcept { return reinterpret_cast<std::uintptr_t>(&node); }
+wait_node& node_of(std::uint64_t word) noexcept {
+  return *reinterpret_cast<wait_node*>(static_cast<std::uintptr_t>(word & node_mask));
+}
+
+// acq_rel: see task_state::wait. The failure order is acquire because the caller acts on what it read.
+bool transition(task_state& task, std::uint64_t& from, std::uint64_t to) noexcept {
+  return task.wait.compare_exchange_weak(from, to, std::memory_order_acq_rel, std::memory_order_acquire);
+}
+// acquire: the start of a transition loop, pairs with the acq_rel of the transition that wrote the word.
+std::uint64_t peek(const task_state& task) noexcept { return task.wait.load(std::memory_order_acquire); }
+
+std::uint64_t counted(std::uint64_t word) noexcept {
+  return (word & count_mask) == count_mask ? word : word + one_request;
+}
+
+/// The node is published and an interruption is pending: take the wait back, unless it is too late.
+/// True: suspended after all (the wake is on its way).
+bool arm_interrupted(task_state& task, wait_node& node) noexcept {
+  switch (node.unlink(node)) {
+    case unlink_result::removed: {
+      std::uint64_t word = peek(task);
+      while (!transition(task, word, word & ~request)) {
+      }
+      node.outcome = (word & request) != 0 ? wait_outcome::cancelled : wait_outcome::interrupted;
+      return false;
+    }
+    case unlink_result::completed: {
+      std::uint64_t word = peek(task);
+      for (;;) {
+        if ((word & woken) != 0) {
+          if (transition(task, word, word & ~woken)) return false;
+        } else if (transition(task, word, word | bits_of(node) | held)) {
+          return true;
+        }
+      }
+    }
+    case unlink_result::forwarded: {
+      std::uint64_t word = peek(task);
+      for (;;) {
+        if ((word & woken) != 0) {
+          if (transition(task, word, word & ~(woken | request))) return false;
+        } else if (transition(task, word, (word & ~request) | bits_of(node) | armed)) {
+          return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
+bool arm_slowly(task_state& task, wait_node& node) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & woken) != 0) {
+      if (transition(task, word, word & ~woken)) return false;
+    } else if ((word & shielded) != 0) {
+      if (transition(task, word, word | bits_of(node) | held)) return true;
+    } else if ((word & (request | level)) != 0) {
+      return arm_interrupted(task, node);
+    } else if (transition(task, word, word | bits_of(node) | armed)) {
+      return true;
+    }
+  }
+}
+
+/// A canceller that holds the task BUSY ends its visit: back to ARMED or HELD, or schedule if a wake came meanwhile.
+void leave_busy(task_state& task, std::uint64_t resting, std::uint64_t pending) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & woken) != 0) {
+      if (transition(task, word, (word & ~(suspended_mask | woken)) | pending)) return schedule(task);
+    } else if (transition(task, word, (word & ~busy) | resting | pending)) {
+      return;
+    }
+  }
+}
+
+/// The task is BUSY on our behalf.
+void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome, std::uint64_t pending) noexcept {
+  switch (node.unlink(node)) {
+    case unlink_result::removed: {
+      node.outcome = outcome;
+      // One exception stands for all requests made before the task runs again; an expiry does not.
+      const std::uint64_t delivered = outcome == wait_outcome::cancelled ? request : 0;
+      std::uint64_t word = peek(task);
+      while (!transition(task, word, word & ~(suspended_mask | woken | delivered))) {
+      }
+      return schedule(task);
+    }
+    case unlink_result::completed:
+      return leave_busy(task, held, pending);
+    case unlink_result::forwarded:
+      return leave_busy(task, armed, 0);
+  }
+}
+
+/// Waits until no one edits the waiter list and applies one change to the life word. Returns the old word.
+template <class Change>
+std::uint32_t change_life(task_state& task, Change change) noexcept {
+  // acq_rel: pairs with itself, see task_state::life.
+  std::uint32_t word = task.life.load(std::memory_order_relaxed);
+  for (int spins = 0;;) {
+    if ((word & task_life::lock) != 0) {
+      if (++spins < 256) cpu_relax();
+      word = task.life.load(std::memory_order_relaxed);
+      continue;
+    }
+    if (task.life.compare_exchange_weak(word, change(word), std::memory_order_acq_rel, std::memory_order_relaxed)) return word;
+  }
+}
+std::uint32_t lock_life(task_state& task) noexcept {
+  return change_life(task, [](std::uint32_t word) { return word | task_life::lock; });
+}
+void unlock_life(task_state& task, std::uint32_t word) noexcept {
+  // release: pairs with the acquire of the next change; all other writers wait for us, so a store suffices.
+  task.life.store(word & ~task_life::lock, std::memory_order_release);
+}
+
+/// Nobody can reach the task any more.
+void free_block(task_state& task) noexcept {
+  task.type->destroy_result(task);
+  // acquire: pairs with the release in extra_of.
+  delete task.extra.load(std::memory_order_acquire);
+  const std::uint8_t size_class = task.size_class;
+  // relaxed: a walker that still sees the old word fails to pin, because the task is done.
+  task.life.store(0, std::memory_order_relaxed);
+  frame_pool::release_class(&task, size_class);
+}
+
+}  // namespace
+
+bool wait_group::claim(std::uint32_t member) noexcept {
+  if (!hold()) return false;
+  settle(member);
+  return true;
+}
+
+bool wait_group::hold() noexcept {
+  for (;;) {
+    std::uint32_t seen = open;
+    // acq_rel: orders the members' claims; see the class.
+    if (winner_.compare_exchange_weak(seen, held, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
+    if (seen != open && seen != held) return false;
+    cpu_relax();
+  }
+}
+
+void wait_group::settle(std::uint32_t winner_or_open) noexcept {
+  // release: pairs with the acquire in winner() and hold().
+  winner_.store(winner_or_open, std::memory_order_release);
+}
+
+std::uint32_t wait_group::winner() const noexcept {
+  // acquire: pairs with the release in settle(): what the winner stored in its node is seen.
+  return winner_.load(std::memory_order_acquire);
+}
+
+bool arm(wait_node& node) noexcept {
+  task_state& task = *node.task;
+  std::uint64_t word = task.wait.load(std::memory_order_relaxed);
+  // acq_rel: see task_state::wait.
+  if ((word & attention_mask) == 0 &&
+      task.wait.compare_exchange_strong(word, word | bits_of(node) | armed, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) [[likely]] {
+    return true;
+  }
+  return arm_slowly(task, node);
+}
+
+void wake(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & busy) == 0 && (word & (armed | held)) != 0) [[likely]] {
+      if (transition(task, word, word & ~suspended_mask)) return schedule(task);
+    } else if (transition(task, word, word | woken)) {
+      return;
+    }
+  }
+}
+
+bool cancel(task_state& task) noexcept {
+  if (done(task)) return false;
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & armed) != 0 && (word & busy) == 0) {
+      if (!transition(task, word, (counted(word) & ~armed) | busy)) continue;
+      interrupt_wait(task, node_of(word), wait_outcome::cancelled, request);
+      return true;
+    }
+    // Running, queued, held, or another canceller is at work: the request waits for the next suspension, or is
+    // delivered together with the other one.
+    if (transition(task, word, counted(word) | request)) return true;
+  }
+}
+
+void interrupt(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & armed) != 0 && (word & busy) == 0) {
+      if (!transition(task, word, (word & ~armed) | busy | level)) continue;
+      return interrupt_wait(task, node_of(word), wait_outcome::interrupted, 0);
+    }
+    if (transition(task, word, word | level)) return;
+  }
+}
+
+void clear_level(task_state& task) noexcept { task.wait.fetch_and(~level, std::memory_order_acq_rel); }  // see `wait`
+
+int cancelling(const task_state& task) noexcept { return static_cast<int>(peek(task) >> 56); }
+
+int uncancel(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if ((word & count_mask) == 0) return 0;
+    std::uint64_t less = word - one_request;
+    if ((less & count_mask) == 0) less &= ~request;
+    if (transition(task, word, less)) return static_cast<int>(less >> 56);
+  }
+}
+
+bool interrupted(const task_state& task) noexcept {
+  const std::uint64_t word = peek(task);
+  return (word & shielded) == 0 && (word & (request | level)) != 0;
+}
+
+bool consume_request(task_state& task) noexcept {
+  // acq_rel: see task_state::wait.
+  return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
+}
+
+void shield(task_state& task) noexcept { task.wait.fetch_or(shielded, std::memory_order_acq_rel); }       // see `wait`
+void unshield(task_state& task) noexcept { task.wait.fetch_and(~shielded, std::memory_order_acq_rel); }  // see `wait`
+bool is_shielded(const task_state& task) noexcept { return (peek(task) & shielded) != 0; }
+
+void init_task(task_state& state, const task_type& type, std::uint8_t runtime, std::coroutine_handle<> frame,
+               std::uint32_t life_bits) noexcept {
+  state.wait.store(0, std::memory_order_relaxed);
+  state.worker = 0;
+  state.runtime = runtime;
+  state.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame.address()) | leaf_tag::first);
+  state.next = nullptr;
+  state.waiters = nullptr;
+  state.type = &type;
+  state.scopes = nullptr;
+  state.extra.store(nullptr, std::memory_order_relaxed);
+  // release: pairs with the acquire of walkers that pin the task, and of who takes it from a queue.
+  state.life.store(task_life::frame | life_bits, std::memory_order_release);
+}
+
+namespace {
+
+std::uint32_t how_it_ended(const task_state& task) noexcept {
+  if (!task.type->failed(task)) return task_life::done;
+  return task_life::done | (is_cancellation(task.type->exception(task)) ? task_life::cancelled : task_life::failed);
+}
+
+bool unseen_failure(std::uint32_t life) noexcept {
+  return (life & (task_life::failed | task_life::retrieved)) == task_life::failed;
+}
+
+/// In order of registration: the list was built newest first.
+void tell(completion_waiter* newest, task_state& task) noexcept {
+  completion_waiter* oldest = nullptr;
+  while (newest != nullptr) {
+    completion_waiter* next = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  while (oldest != nullptr) {
+    completion_waiter* next = oldest->next;
+    oldest->on_done(*oldest, task);
+    oldest = next;
+  }
+}
+
+}  // namespace
+
+void complete(task_state& task) noexcept {
+  const std::uint32_t ended = how_it_ended(task);
+  // The parameters of the coroutine die before anybody hears of its end.
+  std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes).destroy();
+  const std::uint8_t runtime = task.runtime;
+  const std::uint32_t before = lock_life(task);
+  completion_waiter* waiters = std::exchange(task.waiters, nullptr);
+  const std::uint32_t after = (before & ~task_life::frame) | ended;
+  const bool unheld = after < task_life::one_handle;
+  unlock_life(task, after);
+  // Unless unheld, the task may be gone now, but for waiters: whoever registered one holds the task until it is told.
+  if (unheld) {
+    if (unseen_failure(after)) report_unretrieved(task);
+    free_block(task);
+  } else {
+    tell(waiters, task);
+  }
+  task_ended(runtime, (before & task_life::swept) != 0);
+}
+
+void complete_unstarted(task_state& task) noexcept {
+  static const std::exception_ptr cancellation = std::make_exception_ptr(cancelled_error());
+  task.type->set_exception(task, cancellation);
+  complete(task);
+}
+
+bool try_pin(task_state& task) noexcept {
+  std::uint32_t word = task.life.load(std::memory_order_relaxed);
+  while ((word & task_life::frame) != 0) {
+    if ((word & task_life::lock) != 0) {
+      cpu_relax();
+      word = task.life.load(std::memory_order_relaxed);
+      continue;
+    }
+    // acq_rel: pairs with the release in init_task: the header may be read.
+    if (task.life.compare_exchange_weak(word, word + task_life::one_handle, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool mark_swept(task_state& task) noexcept {
+  const std::uint32_t before = change_life(task, [](std::uint32_t word) {
+    return (word & task_life::frame) != 0 ? word | task_life::swept : word;
+  });
+  return (before & (task_life::frame | task_life::swept)) == task_life::frame;
+}
+
+void add_handle(task_state& task) noexcept {
+  change_life(task, [](std::uint32_t word) { return word + task_life::one_handle; });
+}
+
+void drop_handle(task_state& task) noexcept {
+  // acquire: pairs with the release in complete(). The last handle of a task that has ended is alone with it.
+  std::uint32_t word = task.life.load(std::memory_order_acquire);
+  const bool alone = (word & (task_life::frame | task_life::lock)) == 0 && word < 2 * task_life::one_handle;
+  if (!alone) {
+    word = change_life(task, [](std::uint32_t life) { return life - task_life::one_handle; });
+    if ((word & task_life::frame) != 0 || word >= 2 * task_life::one_handle) return;
+  }
+  if (unseen_failure(word)) report_unretrieved(task);
+  free_block(task);
+}
+
+bool add_waiter(task_state& task, completion_waiter& waiter) noexcept {
+  if (done(task)) return false;
+  const std::uint32_t word = lock_life(task);
+  const bool pending = (word & task_life::done) == 0;
+  if (pending) {
+    waiter.next = task.waiters;
+    task.waiters = &waiter;
+  }
+  unlock_life(task, word);
+  return pending;
+}
+
+bool remove_waiter(task_state& task, completion_waiter& waiter) noexcept {
+  const std::uint32_t word = lock_life(task);
+  completion_waiter** link = &task.waiters;
+  while (*link != nullptr && *link != &waiter) link = &(*link)->next;
+  const bool found = *link != nullptr;
+  if (found) *link = waiter.next;
+  unlock_life(task, word);
+  return found;
+}
+
+void mark_retrieved(task_state& task) noexcept {
+  change_life(task, [](std::uint32_t word) { return word | task_life::retrieved; });
+}
+
+task_extra& extra_of(task_state& task) {
+  // acquire: pairs with the release below.
+  if (task_extra* extra = task.extra.load(std::memory_order_acquire)) return *extra;
+  // Ids count the tasks that were ever asked for theirs; nothing is paid for the others.
+  static constinit atomic<std::uint64_t> last_id{0};
+  auto* made = new task_extra;
+  made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+  task_extra* seen = nullptr;
+  // acq_rel: publishes the contents; or sees those of who came first.
+  if (task.extra.compare_exchange_strong(seen, made, std::memory_order_acq_rel, std::memory_order_acquire)) return *made;
+  delete made;
+  return *seen;
+}
+
+std::uint64_t id_of(task_state& task) { return extra_of(task).id; }
+
+std::string name_of(task_state& task) {
+  const task_extra& extra = extra_of(task);
+  return extra.name.empty() ? "task-" + std::to_string(extra.id) : extra.name;
+}
+
+bool is_cancellation(const std::exception_ptr& error) noexcept {
+  return error != nullptr && *error.__cxa_exception_type() == typeid(cancelled_error);
+}
+
+void throw_awaited_twice() { throw_invalid_state("an awaitable is awaited once"); }
+
+}  // namespace weft::detail

@@ -1,0 +1,202 @@
+#include "timer_wheel.h"
+
+#include <bit>
+#include <cassert>
+#include <limits>
+
+namespace weft::detail {
+namespace {
+
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+std::int64_t nanoseconds(clock::time_point when) noexcept { return when.time_since_epoch().count(); }
+
+}  // namespace
+
+timer_wheel::timer_wheel(clock::time_point start) noexcept
+    : now_tick_(static_cast<std::uint64_t>(nanoseconds(start)) >> tick_bits), next_(never) {}
+
+bool timer_wheel::arm(timer_node& timer) noexcept {
+  const spin_guard guard(lock_);
+  assert(timer.state.load(std::memory_order_relaxed) != timer_node::phase::armed);
+  timer.wheel = this;
+  timer.state.store(timer_node::phase::armed, std::memory_order_relaxed);
+  count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  const std::int64_t mine = file(timer);
+  const bool earliest = mine < next_.load(std::memory_order_relaxed);
+  if (earliest) next_.store(mine, std::memory_order_relaxed);
+  return earliest;
+}
+
+bool timer_wheel::disarm(timer_node& timer) noexcept {
+  timer_wheel* wheel = timer.wheel;
+  if (wheel == nullptr) return true;
+  const spin_guard guard(wheel->lock_);
+  if (timer.state.load(std::memory_order_relaxed) != timer_node::phase::armed) {
+    return timer.state.load(std::memory_order_relaxed) == timer_node::phase::idle;
+  }
+  wheel->unfile(timer);
+  timer.state.store(timer_node::phase::idle, std::memory_order_relaxed);
+  wheel->count_.store(wheel->count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  // next_ stays: a sleep that ends once for nothing is cheaper than a search on each cancelled time-out.
+  return true;
+}
+
+bool timer_wheel::finish_disarm(timer_node& timer) noexcept {
+  if (disarm(timer)) return true;
+  // acquire: pairs with the release in end_fire(). fire() never waits, so neither do we for long.
+  while (timer.state.load(std::memory_order_acquire) != timer_node::phase::fired) cpu_relax();
+  return false;
+}
+
+/// Returns when to look at the timer again: the end of its tick, or on a higher level the begin of its slot's window.
+std::int64_t timer_wheel::file(timer_node& timer) noexcept {
+  // Rounded up, so that a slot whose tick has ended holds only timers that are due.
+  const std::int64_t when = nanoseconds(timer.when);
+  constexpr std::int64_t round_up = (std::int64_t{1} << tick_bits) - 1;
+  std::uint64_t tick = when <= 0 ? 0 : when > never - round_up ? never >> tick_bits
+                                                                : static_cast<std::uint64_t>(when + round_up) >> tick_bits;
+  if (tick <= now_tick_) tick = now_tick_ + 1;
+  unsigned level = static_cast<unsigned>(std::bit_width(tick ^ now_tick_) - 1) / level_bits;
+  if (level >= levels) {  // beyond the wheel: look again when its last slot comes round
+    level = levels - 1;
+    tick = now_tick_ + (std::uint64_t{slots - 1} << (level * level_bits));
+  }
+  timer.level = static_cast<std::uint8_t>(level);
+  timer.slot = static_cast<std::uint8_t>((tick >> (level * level_bits)) % slots);
+  wheel_[level][timer.slot].push_back(timer);
+  occupied_[level] |= std::uint64_t{1} << timer.slot;
+  const std::uint64_t look = tick >> (level * level_bits) << (level * level_bits);
+  return look > static_cast<std::uint64_t>(never >> tick_bits) ? never : static_cast<std::int64_t>(look << tick_bits);
+}
+
+void timer_wheel::unfile(timer_node& timer) noexcept {
+  intrusive_list<timer_node>::unlink(timer);
+  if (wheel_[timer.level][timer.slot].empty()) occupied_[timer.level] &= ~(std::uint64_t{1} << timer.slot);
+}
+
+/// The end of the first occupied slot of level 0, or the begin of the first occupied one above: in nanoseconds.
+std::int64_t timer_wheel::compute_next() const noexcept {
+  std::uint64_t best = std::numeric_limits<std::uint64_t>::max();
+  for (unsigned level = 0; level < levels; ++level) {
+    if (occupied_[level] == 0) continue;
+    const unsigned shift = level * level_bits;
+    const unsigned current = static_cast<unsigned>((now_tick_ >> shift) % slots);
+    const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)))) + 1;
+    const std::uint64_t tick = ((now_tick_ >> shift) + distance) << shift;
+    if (tick < best) best = tick;
+  }
+  if (best > static_cast<std::uint64_t>(never >> tick_bits)) return never;
+  return static_cast<std::int64_t>(best << tick_bits);
+}
+
+void timer_wheel::refile_slot(unsigned level, unsigned slot, intrusive_list<timer_node>& due) noexcept {
+  occupied_[level] &= ~(std::uint64_t{1} << slot);
+  intrusive_list<timer_node> moved;
+  moved.splice_back(wheel_[level][slot]);
+  const std::int64_t now = static_cast<std::int64_t>(now_tick_ << tick_bits);
+  while (timer_node* timer = moved.pop_front()) {
+    if (nanoseconds(timer->when) <= now) {
+      due.push_back(*timer);
+    } else {
+      file(*timer);
+    }
+  }
+}
+
+/// Moves the current tick, slot by occupied slot, and collects what became due.
+void timer_wheel::advance(std::uint64_t tick, intrusive_list<timer_node>& due) noexcept {
+  while (now_tick_ < tick) {
+    const std::int64_t next = compute_next();
+    const std::uint64_t next_tick = next == never ? tick : static_cast<std::uint64_t>(next) >> tick_bits;
+    if (next_tick > tick || next == never) {
+      now_tick_ = tick;
+      return;
+    }
+    now_tick_ = next_tick;
+    for (unsigned level = levels; level-- > 0;) {
+      const unsigned shift = level * level_bits;
+      if ((now_tick_ & ((std::uint64_t{1} << shift) - 1)) != 0) continue;  // no slot of this level begins here
+      const auto slot = static_cast<unsigned>((now_tick_ >> shift) % slots);
+      if ((occupied_[level] >> slot & 1) != 0) refile_slot(level, slot, due);
+    }
+  }
+}
+
+std::size_t timer_wheel::expire(clock::time_point now) noexcept {
+  intrusive_list<timer_node> due;
+  lock_.lock();
+  advance(static_cast<std::uint64_t>(nanoseconds(now)) >> tick_bits, due);
+  return fire(due);
+}
+
+std::size_t timer_wheel::expire_exactly(clock::time_point now) noexcept {
+  intrusive_list<timer_node> due;
+  lock_.lock();
+  advance(static_cast<std::uint64_t>(nanoseconds(now)) >> tick_bits, due);
+  // What is due within the current tick waits in the next slot of some level.
+  for (unsigned level = 0; level < levels; ++level) {
+    intrusive_list<timer_node>* slot = first_slot(level);
+    timer_node* next = nullptr;
+    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr; timer = next) {
+      next = slot->after(*timer);
+      if (timer->when > now) continue;
+      unfile(*timer);
+      due.push_back(*timer);
+    }
+  }
+  return fire(due);
+}
+
+/// Claims and fires the timers of the list. Called with lock_ held, which it releases.
+std::size_t timer_wheel::fire(intrusive_list<timer_node>& due) noexcept {
+  // Claims are made under the lock, so that a canceller finds each timer either armed or lost.
+  intrusive_list<timer_node> claimed;
+  while (timer_node* timer = due.pop_front()) {
+    count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    if (timer->claim != nullptr && !timer->claim(*timer)) {
+      timer->state.store(timer_node::phase::idle, std::memory_order_relaxed);
+      continue;
+    }
+    timer->state.store(timer_node::phase::firing, std::memory_order_relaxed);
+    claimed.push_back(*timer);
+  }
+  next_.store(compute_next(), std::memory_order_relaxed);
+  lock_.unlock();
+
+  std::size_t fired = 0;
+  while (timer_node* timer = claimed.pop_front()) {
+    ++fired;
+    timer->fire(*timer);
+  }
+  return fired;
+}
+
+clock::time_point timer_wheel::next_deadline() noexcept {
+  const spin_guard guard(lock_);
+  const std::int64_t next = compute_next();
+  next_.store(next, std::memory_order_relaxed);
+  return clock::time_point(clock::duration(next));
+}
+
+/// The occupied slot of a level that comes first; null if there is none.
+intrusive_list<timer_node>* timer_wheel::first_slot(unsigned level) noexcept {
+  if (occupied_[level] == 0) return nullptr;
+  const unsigned current = static_cast<unsigned>((now_tick_ >> (level * level_bits)) % slots);
+  const int distance = std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)));
+  return &wheel_[level][(current + 1 + static_cast<unsigned>(distance)) % slots];
+}
+
+clock::time_point timer_wheel::earliest() noexcept {
+  const spin_guard guard(lock_);
+  clock::time_point best = clock::time_point::max();
+  for (unsigned level = 0; level < levels; ++level) {
+    intrusive_list<timer_node>* slot = first_slot(level);
+    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr; timer = slot->after(*timer)) {
+      if (timer->when < best) best = timer->when;
+    }
+  }
+  return best;
+}
+
+}  // namespace weft::detail
