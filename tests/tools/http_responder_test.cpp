@@ -109,8 +109,8 @@ TEST(HttpResponder, Head_GetsTheSameHeadWithoutTheBody) {
 // ---- Cut and batched ----------------------------------------------------------------------------
 
 TEST(HttpResponder, SplitAnywhere_GivesTheSameAnswers) {
-  const std::string input = std::string(get) + request("POST /json HTTP/1.1",
-                                                       "Host: a\r\nContent-Length: 5\r\n") +
+  const std::string input = std::string(get) +
+                            request("POST /json HTTP/1.1", "Host: a\r\nContent-Length: 5\r\n") +
                             "GET /\n" + request("HEAD /json HTTP/1.1") + std::string(get);
   const outcome whole = answer(input);
 
@@ -168,9 +168,8 @@ TEST(HttpResponder, OneEmptyLineBefore_IsIgnored) {
 // ---- Bodies -------------------------------------------------------------------------------------
 
 TEST(HttpResponder, Body_IsSkipped) {
-  const outcome result =
-      answer("GET /plaintext HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /" +
-             std::string(get));
+  const outcome result = answer(
+      "GET /plaintext HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /" + std::string(get));
 
   EXPECT_EQ(result.out, std::string(plaintext) + std::string(plaintext));
 }
@@ -195,8 +194,8 @@ TEST(HttpResponder, TooLongBody_Is413AndLingers) {
 }
 
 TEST(HttpResponder, ExpectContinue_IsAnsweredAndClosed) {
-  const outcome result = answer(
-      "POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  const outcome result =
+      answer("POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
 
   EXPECT_EQ(result.status(), 405);
   EXPECT_EQ(result.next, http_next::close);
@@ -354,7 +353,9 @@ TEST_P(HttpResponderBadInput, Bytes_AreRefusedAtOnceHoweverTheyAreCut) {
   }
 }
 
-std::string post(std::string_view fields) { return request("POST /json HTTP/1.1", fields); }
+std::string post(std::string_view fields) {
+  return request("POST /json HTTP/1.1", fields);
+}
 std::string field(std::string_view line) {
   return request("GET /json HTTP/1.1", "Host: a\r\n" + std::string(line) + "\r\n");
 }
@@ -363,27 +364,35 @@ INSTANTIATE_TEST_SUITE_P(
     Framing, HttpResponderBadInput,
     testing::Values(
         bad_input{"length_and_encoding",
-                  post("Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"), {400}},
-        bad_input{"lengths_differ",
-                  post("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n"), {400}},
+                  post("Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+                  {400}},
+        bad_input{
+            "lengths_differ", post("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n"), {400}},
         bad_input{"length_list", post("Host: a\r\nContent-Length: 4, 4\r\n"), {400}},
         bad_input{"length_minus", post("Host: a\r\nContent-Length: -1\r\n"), {400}},
         bad_input{"length_plus", post("Host: a\r\nContent-Length: +1\r\n"), {400}},
         bad_input{"length_hex", post("Host: a\r\nContent-Length: 0x4\r\n"), {400}},
         bad_input{"length_empty", post("Host: a\r\nContent-Length: \r\n"), {400}},
         bad_input{"length_underscore", post("Host: a\r\nContent-Length: 1_0\r\n"), {400}},
-        bad_input{"length_huge", post("Host: a\r\nContent-Length: 99999999999999999999\r\n"), {400}},
+        bad_input{
+            "length_huge", post("Host: a\r\nContent-Length: 99999999999999999999\r\n"), {400}},
         bad_input{"chunked", post("Host: a\r\nTransfer-Encoding: chunked\r\n"), {411, 501}},
-        bad_input{"encoding_unknown", post("Host: a\r\nTransfer-Encoding: xchunked\r\n"), {400, 501}},
-        bad_input{"chunked_not_last", post("Host: a\r\nTransfer-Encoding: chunked, gzip\r\n"), {400}},
+        bad_input{
+            "encoding_unknown", post("Host: a\r\nTransfer-Encoding: xchunked\r\n"), {400, 501}},
+        bad_input{
+            "chunked_not_last", post("Host: a\r\nTransfer-Encoding: chunked, gzip\r\n"), {400}},
         bad_input{"chunked_twice",
                   post("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
                   {400}},
         bad_input{"chunked_after_comma", post("Host: a\r\nTransfer-Encoding: ,chunked\r\n"), {400}},
-        bad_input{"encoding_vertical_tab", post("Host: a\r\nTransfer-Encoding:\x0b" "chunked\r\n"), {400}},
+        bad_input{"encoding_vertical_tab",
+                  post("Host: a\r\nTransfer-Encoding:\x0b"
+                       "chunked\r\n"),
+                  {400}},
         bad_input{"encoding_folded", post("Host: a\r\nTransfer-Encoding:\r\n chunked\r\n"), {400}},
         bad_input{"encoding_in_1_0",
-                  request("POST /json HTTP/1.0", "Host: a\r\nTransfer-Encoding: chunked\r\n"), {400}},
+                  request("POST /json HTTP/1.0", "Host: a\r\nTransfer-Encoding: chunked\r\n"),
+                  {400}},
         bad_input{"expect_unknown", post("Host: a\r\nExpect: wonders\r\n"), {417}}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -393,13 +402,16 @@ INSTANTIATE_TEST_SUITE_P(
         bad_input{"space_before_colon", field("X : a"), {400}},
         bad_input{"folded", field("X: a\r\n b"), {400}},
         bad_input{"bare_lf", "GET / HTTP/1.1\nHost: a\n\n", {400}},
-        bad_input{"bare_cr", "GET / HTTP/1.1\r\nHost: a\r\n\rZGET /evil: HTTP/1.1\r\nHost: a\r\n\r\n",
+        bad_input{"bare_cr",
+                  "GET / HTTP/1.1\r\nHost: a\r\n\rZGET /evil: HTTP/1.1\r\nHost: a\r\n\r\n",
                   {400}},
         bad_input{"nul_in_value", field("X: a\0b"s), {400}},
-        bad_input{"delete_in_value", field("X: a\x7f" "b"), {400}},
+        bad_input{"delete_in_value",
+                  field("X: a\x7f"
+                        "b"),
+                  {400}},
         bad_input{"name_no_token", field("X(y): a"), {400}},
-        bad_input{"name_empty", field(": a"), {400}},
-        bad_input{"no_colon", field("X"), {400}},
+        bad_input{"name_empty", field(": a"), {400}}, bad_input{"no_colon", field("X"), {400}},
         bad_input{"no_host", request("GET /json HTTP/1.1", "X: a\r\n"), {400}},
         bad_input{"two_hosts", field("Host: a"), {400}},
         bad_input{"host_with_space", request("GET /json HTTP/1.1", "Host: a b\r\n"), {400}},

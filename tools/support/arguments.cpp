@@ -12,7 +12,9 @@ namespace {
 
 constexpr double seconds_most = 86'400;
 
-std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+std::string quoted(std::string_view text) {
+  return '"' + std::string(text) + '"';
+}
 
 /// All of `text` as a number, or nothing.
 template <class Number>
@@ -58,7 +60,9 @@ void arguments::text(std::string_view name, std::string_view value, std::string&
 
 void arguments::number(std::string_view name, std::string_view value, std::size_t& into,
                        range accepted, std::string_view help) {
-  const auto read = [&into, accepted](std::string_view text) { into = read_number(text, accepted); };
+  const auto read = [&into, accepted](std::string_view text) {
+    into = read_number(text, accepted);
+  };
   custom(name, value, read, help);
 }
 

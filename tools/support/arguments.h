@@ -11,7 +11,8 @@
 
 namespace weft::tools {
 
-/// The command line of a program: options with a value (`--name VALUE` or `--name=VALUE`) and flags.
+/// The command line of a program: options with a value (`--name VALUE` or `--name=VALUE`) and
+/// flags.
 ///
 /// Each option is bound to a variable that holds its default. A bad argument is named on the error
 /// stream; nothing is bound twice, the last occurrence wins.

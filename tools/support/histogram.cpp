@@ -73,7 +73,9 @@ std::uint64_t histogram::count() const noexcept {
   return sum;
 }
 
-histogram::duration histogram::max() const noexcept { return duration(read(max_)); }
+histogram::duration histogram::max() const noexcept {
+  return duration(read(max_));
+}
 
 histogram::duration histogram::percentile(double fraction) const noexcept {
   const std::uint64_t total = count();

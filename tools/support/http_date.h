@@ -18,6 +18,9 @@ class http_date {
   /// The text for one moment, seconds since 1970. Valid until the next call.
   [[nodiscard]] std::string_view at(std::time_t second) noexcept;
 
+  /// The second that the last call was about.
+  [[nodiscard]] std::time_t second() const noexcept { return second_; }
+
  private:
   std::time_t second_ = -1;
   std::array<char, 32> text_{};

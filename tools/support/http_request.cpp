@@ -146,8 +146,8 @@ struct framing {
   bool has_host = false;
   bool has_length = false;
   bool has_encoding = false;
-  bool is_chunked = false;      // "chunked" is the last coding
-  bool was_chunked = false;     // "chunked" stood before it
+  bool is_chunked = false;   // "chunked" is the last coding
+  bool was_chunked = false;  // "chunked" stood before it
   bool has_other_coding = false;
 };
 
@@ -269,8 +269,8 @@ int read_head(std::string_view head, const http_limits& limits, http_request& re
 
 http_request parse_head(std::string_view head, const http_limits& limits) noexcept {
   http_request request;
-  request.refusal = head.size() > limits.head_bytes ? head_too_long
-                                                    : read_head(head, limits, request);
+  request.refusal =
+      head.size() > limits.head_bytes ? head_too_long : read_head(head, limits, request);
   return request;
 }
 

@@ -59,10 +59,14 @@ int run_program(std::string_view name, const std::function<int()>& body) {
   }
 }
 
-void require_descriptors(std::size_t needed) {
+void raise_descriptor_limit() noexcept {
   rlimit limit = descriptor_limit();
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void require_descriptors(std::size_t needed) {
+  raise_descriptor_limit();
   const std::size_t available = descriptor_limit().rlim_cur;
   if (available >= needed) return;
   throw std::runtime_error("too few file descriptors: " + std::to_string(needed) +

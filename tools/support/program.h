@@ -16,8 +16,10 @@ inline constexpr int exit_failed = 1;
 /// numbers and is written to as if it were the terminal.
 int run_program(std::string_view name, const std::function<int()>& body);
 
-/// Raises the soft limit of open files to the hard one. Throws std::runtime_error that names both
-/// numbers if that is fewer than `needed`.
+/// Raises the soft limit of open files to the hard one.
+void raise_descriptor_limit() noexcept;
+
+/// The same; throws std::runtime_error that names both numbers if that is fewer than `needed`.
 void require_descriptors(std::size_t needed);
 
 }  // namespace weft::tools
