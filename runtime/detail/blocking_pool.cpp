@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,24 +24,16 @@ blocking_pool::blocking_pool(std::size_t threads_max, std::chrono::milliseconds 
 blocking_pool::~blocking_pool() { stop(); }
 
 bool blocking_pool::submit(blocking_job& job) noexcept {
-  worker_thread* chosen = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    ++pending_;
-    chosen = idle_.pop_front();
-    if (chosen != nullptr) {
-      chosen->handed = &job;
-    } else if (threads_ >= threads_max_ || !start_thread(job)) {
-      if (threads_ == 0) {
-        --pending_;
-        return false;
-      }
-      queue_.push_back(job);
-    }
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  if (worker_thread* idle = idle_.pop_front()) {
+    idle->handed = &job;
+    idle->wake.notify_one();  // under the lock: afterwards the thread may end
+  } else if (threads_ >= threads_max_ || !start_thread(job)) {
+    if (threads_ == 0) return false;
+    queue_.push_back(job);
   }
-  // After the lock, so that the thread does not wake up only to wait for us. It lives: it has been handed a job.
-  if (chosen != nullptr) chosen->wake.notify_one();
+  ++pending_;
   return true;
 }
 

@@ -253,6 +253,9 @@ bool interrupted(const task_state& task) noexcept {
   return (word & shielded) == 0 && (word & (request | level)) != 0;
 }
 
+bool level_raised(const task_state& task) noexcept { return (peek(task) & level) != 0; }
+bool is_suspended(const task_state& task) noexcept { return (peek(task) & (armed | held | busy)) != 0; }
+
 bool consume_request(task_state& task) noexcept {
   // acq_rel: see task_state::wait.
   return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
@@ -274,7 +277,7 @@ void init_task(task_state& state, const task_type& type, std::uint8_t runtime, s
   state.scopes = nullptr;
   state.extra.store(nullptr, std::memory_order_relaxed);
   // release: pairs with the acquire of walkers that pin the task, and of who takes it from a queue.
-  state.life.store(task_life::frame | life_bits, std::memory_order_release);
+  state.life.store(task_life::frame | life_bits | std::uint32_t{runtime} << task_life::runtime_shift, std::memory_order_release);
 }
 
 namespace {
@@ -314,7 +317,7 @@ void complete(task_state& task) noexcept {
   const std::uint32_t before = lock_life(task);
   completion_waiter* waiters = std::exchange(task.waiters, nullptr);
   const std::uint32_t after = (before & ~task_life::frame) | ended;
-  const bool unheld = after < task_life::one_handle;
+  const bool unheld = (after & task_life::handles) == 0;
   unlock_life(task, after);
   // Unless unheld, the task may be gone now, but for waiters: whoever registered one holds the task until it is told.
   if (unheld) {
@@ -332,9 +335,29 @@ void complete_unstarted(task_state& task) noexcept {
   complete(task);
 }
 
-bool try_pin(task_state& task) noexcept {
+bool condemn(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  do {
+    if ((word & (armed | held)) == 0 || (word & busy) != 0) return false;
+  } while (!transition(task, word, (word & ~(armed | held)) | busy));
+  wait_node& node = node_of(word);
+  if (node.unlink(node) != unlink_result::removed) {
+    leave_busy(task, word & (armed | held), 0);
+    return false;
+  }
+  // As if it had never run: the worker destroys the frame, and with it all frames that it awaits.
+  auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
+  task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
+  word = peek(task);
+  while (!transition(task, word, (word & ~(suspended_mask | woken | shielded)) | request)) {
+  }
+  schedule(task);
+  return true;
+}
+
+bool try_pin(task_state& task, std::uint8_t runtime) noexcept {
   std::uint32_t word = task.life.load(std::memory_order_relaxed);
-  while ((word & task_life::frame) != 0) {
+  while ((word & task_life::frame) != 0 && word >> task_life::runtime_shift == runtime) {
     if ((word & task_life::lock) != 0) {
       cpu_relax();
       word = task.life.load(std::memory_order_relaxed);
@@ -362,10 +385,10 @@ void add_handle(task_state& task) noexcept {
 void drop_handle(task_state& task) noexcept {
   // acquire: pairs with the release in complete(). The last handle of a task that has ended is alone with it.
   std::uint32_t word = task.life.load(std::memory_order_acquire);
-  const bool alone = (word & (task_life::frame | task_life::lock)) == 0 && word < 2 * task_life::one_handle;
+  const bool alone = (word & (task_life::frame | task_life::lock | task_life::handles)) == task_life::one_handle;
   if (!alone) {
     word = change_life(task, [](std::uint32_t life) { return life - task_life::one_handle; });
-    if ((word & task_life::frame) != 0 || word >= 2 * task_life::one_handle) return;
+    if ((word & (task_life::frame | task_life::handles)) != task_life::one_handle) return;
   }
   if (unseen_failure(word)) report_unretrieved(task);
   free_block(task);

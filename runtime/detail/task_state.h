@@ -110,7 +110,9 @@ inline constexpr std::uint32_t failed = 16;      // ... or an exception
 inline constexpr std::uint32_t retrieved = 32;   // somebody has seen the failure
 inline constexpr std::uint32_t swept = 64;       // a shutdown waits for its end
 inline constexpr std::uint32_t pinned = 128;     // never leaves task_state::worker
-inline constexpr std::uint32_t one_handle = 256; // handles and pins are counted from here up
+inline constexpr std::uint32_t one_handle = 1 << 8;      // handles and pins, 16 bits
+inline constexpr std::uint32_t handles = 0xffff << 8;
+inline constexpr std::uint32_t runtime_shift = 24;        // index of the scheduler, so that walkers see whose task it is
 }  // namespace task_life
 
 namespace leaf_tag {
@@ -160,6 +162,10 @@ int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
 /// A request is pending that the next suspension would deliver. Owner only.
 bool interrupted(const task_state& task) noexcept;
+/// An expired scope of the task is not left yet. Owner only.
+bool level_raised(const task_state& task) noexcept;
+/// Waits for something. A snapshot.
+bool is_suspended(const task_state& task) noexcept;
 /// Takes a pending request as delivered; false if there is none. Owner only.
 bool consume_request(task_state& task) noexcept;
 void shield(task_state& task) noexcept;
@@ -172,8 +178,12 @@ void complete(task_state& task) noexcept;
 /// Destroys a task that never ran and ends it as cancelled.
 void complete_unstarted(task_state& task) noexcept;
 
+/// Last resort of a shutdown: destroys the frames of a task that waits and will not end. The caller has a pin. False if it
+/// cannot be done now (it runs, or its wake is on the way).
+bool condemn(task_state& task) noexcept;
+
 /// Handles and pins keep the block and the result alive.
-bool try_pin(task_state& task) noexcept;        // false when no live task is there
+bool try_pin(task_state& task, std::uint8_t runtime) noexcept;  // false when no live task of this runtime is there
 /// The end of a pinned task will be reported to task_ended as swept. False if it has ended or is marked already.
 bool mark_swept(task_state& task) noexcept;
 void add_handle(task_state& task) noexcept;

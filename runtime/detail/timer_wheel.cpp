@@ -11,10 +11,32 @@ constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 std::int64_t nanoseconds(clock::time_point when) noexcept { return when.time_since_epoch().count(); }
 
+// All wheels, for armed(). Guarded by wheels_lock; links are in the wheels.
+constinit spin_lock wheels_lock;
+constinit intrusive_list<timer_wheel::member> wheels;
+
 }  // namespace
 
+std::int64_t timer_wheel::armed() noexcept {
+  const spin_guard guard(wheels_lock);
+  std::int64_t total = 0;
+  for (member* each = wheels.front(); each != nullptr; each = wheels.after(*each)) {
+    total += static_cast<std::int64_t>(each->wheel->size_approx());
+  }
+  return total;
+}
+
+timer_wheel::~timer_wheel() {
+  const spin_guard guard(wheels_lock);
+  intrusive_list<member>::unlink(member_);
+}
+
 timer_wheel::timer_wheel(clock::time_point start) noexcept
-    : now_tick_(static_cast<std::uint64_t>(nanoseconds(start)) >> tick_bits), next_(never) {}
+    : now_tick_(static_cast<std::uint64_t>(nanoseconds(start)) >> tick_bits), next_(never) {
+  member_.wheel = this;
+  const spin_guard guard(wheels_lock);
+  wheels.push_back(member_);
+}
 
 bool timer_wheel::arm(timer_node& timer) noexcept {
   const spin_guard guard(lock_);

@@ -59,6 +59,10 @@ struct timer_node : list_node {
 class timer_wheel {
  public:
   explicit timer_wheel(clock::time_point start) noexcept;
+  ~timer_wheel();
+
+  /// Armed timers of the process, for the ledger.
+  static std::int64_t armed() noexcept;
   timer_wheel(const timer_wheel&) = delete;
   timer_wheel& operator=(const timer_wheel&) = delete;
 
@@ -87,6 +91,11 @@ class timer_wheel {
   [[nodiscard]] bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
   [[nodiscard]] std::size_t size_approx() const noexcept { return count_.load(std::memory_order_relaxed); }
 
+  /// A wheel's place in the list behind armed().
+  struct member : list_node {
+    timer_wheel* wheel = nullptr;
+  };
+
  private:
   static constexpr int tick_bits = 16;
   static constexpr int level_bits = 6;
@@ -112,6 +121,7 @@ class timer_wheel {
   //   read by     due() and empty(): relaxed hints; the owner re-reads under the lock before it sleeps
   atomic<std::int64_t> next_;
   atomic<std::size_t> count_{0};
+  member member_;
 };
 
 }  // namespace weft::detail

@@ -1,0 +1,30 @@
+#include "cancel.h"
+
+namespace weft::detail {
+
+void enter_scope(interrupt_scope& scope) {
+  if (here.task == nullptr) throw_invalid_state("a deadline needs a running task");
+  scope.task = here.task;
+  scope.outer = here.task->scopes;
+  here.task->scopes = &scope;
+}
+
+void leave_scope(interrupt_scope& scope) noexcept {
+  task_state& task = *scope.task;
+  // Usually the innermost; a scope that was moved into another object may leave out of order.
+  interrupt_scope** link = &task.scopes;
+  while (*link != &scope) link = &(*link)->outer;
+  *link = scope.outer;
+  if (!level_raised(task)) return;
+  clear_level(task);
+  for (const interrupt_scope* outer = task.scopes; outer != nullptr; outer = outer->outer) {
+    if (outer->expired.load(std::memory_order_acquire)) return interrupt(task);  // acquire: see expired
+  }
+}
+
+void throw_interrupted(wait_outcome outcome) {
+  if (outcome == wait_outcome::interrupted) throw timeout_error();
+  throw cancelled_error();
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <optional>
+
+#include "spawn.h"
+
+namespace weft {
+
+namespace detail {
+
+/// A region of a task that somebody can end from outside: a deadline.
+/// The list of a task's scopes belongs to the task; `expired` is set by a timer on any thread.
+struct interrupt_scope {
+  interrupt_scope* outer = nullptr;
+  task_state* task = nullptr;
+  //   written by  the timer's thread (release), read by the task (acquire): set before LEVEL is raised
+  atomic<bool> expired{false};
+};
+
+/// Enters and leaves a scope of the running task, innermost last.
+void enter_scope(interrupt_scope& scope);
+void leave_scope(interrupt_scope& scope) noexcept;
+
+}  // namespace detail
+
+/// While it lives, cancellations and deadlines of the running task are postponed: the next suspension after it raises them.
+///
+/// Threads: made and destroyed by the task. Cost: two atomic operations.
+class [[nodiscard]] cancel_shield {
+ public:
+  cancel_shield() noexcept : task_(*detail::here.task), outermost_(!detail::is_shielded(task_)) {
+    if (outermost_) detail::shield(task_);
+  }
+  ~cancel_shield() {
+    if (outermost_) detail::unshield(task_);
+  }
+  cancel_shield(const cancel_shield&) = delete;
+  cancel_shield& operator=(const cancel_shield&) = delete;
+
+ private:
+  detail::task_state& task_;
+  bool outermost_;
+};
+
+namespace detail {
+
+template <class F, class... Args>
+struct body_result;
+template <class F, class... Args>
+  requires std::invocable<F&, Args...>
+struct body_result<F, Args...> {
+  using type = std::invoke_result_t<F&, Args...>;
+};
+template <class F, class... Args>
+  requires(!std::invocable<F&, Args...>) && std::invocable<F&>
+struct body_result<F, Args...> {
+  using type = std::invoke_result_t<F&>;
+};
+template <class T>
+struct unwrap_task;
+template <class T>
+struct unwrap_task<task<T>> {
+  using type = T;
+};
+template <>
+struct unwrap_task<void> {
+  using type = void;
+};
+
+}  // namespace detail
+
+/// What a scope's body gives: it takes the scope or nothing, and is a coroutine or a plain void function, because
+/// `[&](task_group& g) -> task<> { g.spawn(a()); }` without a co_ keyword is not a coroutine.
+template <class F, class... Args>
+using body_value_t =
+    typename detail::unwrap_task<typename detail::body_result<std::remove_cvref_t<F>, Args...>::type>::type;
+template <class F, class... Args>
+concept scope_body = requires { typename body_value_t<F, Args...>; };
+
+namespace detail {
+
+/// Calls a body with the scope or without, whichever it takes; a plain void body becomes a task that is done.
+template <class F, class... Args>
+task<body_value_t<F, Args...>> call_body(F& body, Args&... args) {
+  if constexpr (std::invocable<F&, Args&...>) {
+    if constexpr (std::is_void_v<std::invoke_result_t<F&, Args&...>>) {
+      body(args...);
+      co_return;
+    } else {
+      co_return co_await body(args...);
+    }
+  } else {
+    if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+      body();
+      co_return;
+    } else {
+      co_return co_await body();
+    }
+  }
+}
+
+template <class F, class G>
+task<body_value_t<F>> run_try_finally(F body, G cleanup) {
+  std::optional<result<body_value_t<F>>> outcome;
+  try {
+    if constexpr (std::is_void_v<body_value_t<F>>) {
+      co_await call_body(body);
+      outcome.emplace();
+    } else {
+      outcome.emplace(value_t<body_value_t<F>>(co_await call_body(body)));
+    }
+  } catch (...) {  // whatever it was goes on after the clean-up
+    outcome.emplace(std::current_exception());
+  }
+  {
+    const cancel_shield shield;
+    co_await call_body(cleanup);
+  }
+  co_return std::move(*outcome).value();
+}
+
+}  // namespace detail
+
+/// body, then cleanup whatever happened, awaited and shielded from cancellation (co_await is not allowed in a handler).
+///
+/// Gives body's value or rethrows its exception; an exception of cleanup replaces it. Both are kept until the end; a named
+/// callable is copied, pass std::ref(f) to borrow it.
+template <scope_body F, scope_body G>
+task<body_value_t<F>> try_finally(F&& body, G&& cleanup) {
+  return detail::run_try_finally<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(body), std::forward<G>(cleanup));
+}
+
+}  // namespace weft

@@ -1,0 +1,84 @@
+#pragma once
+
+// The children that the running task has forked and not awaited yet: the deque of Chase and Lev (2005), memory orders
+// after Lê, Pop, Cohen and Zappa Nardelli (2013), with the fence in pop() folded into the exchange of `bottom` (race
+// detectors do not understand fences).
+//
+// The owner pushes and pops at the bottom, newest first; thieves take the oldest, which is the largest piece of work left.
+// Every write of `bottom` is a release: since C++20 a plain store by the same thread no longer continues a release
+// sequence, and a thief that reads the value written by pop() must still see the entries pushed before.
+//
+// Bound: 1024 entries; a fork beyond that becomes an ordinary task.
+
+#include <cstdint>
+
+#include "atomic.h"
+
+namespace weft::detail {
+
+struct task_state;
+
+class fork_deque {
+ public:
+  static constexpr std::int64_t capacity = 1024;
+
+  /// Owner. False: full.
+  bool push(task_state& child) noexcept {
+    const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+    if (bottom - known_top_ >= capacity) {
+      // acquire: pairs with the CAS in steal(): the thief has read its slot.
+      known_top_ = top_.load(std::memory_order_acquire);
+      if (bottom - known_top_ >= capacity) return false;
+    }
+    slots_[bottom % capacity].store(&child, std::memory_order_relaxed);
+    // release: pairs with the load of bottom in steal(): the child is seen.
+    bottom_.store(bottom + 1, std::memory_order_release);
+    return true;
+  }
+
+  /// Owner: the newest entry; null when empty.
+  task_state* pop() noexcept {
+    const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
+    // seq_cst: a store-load race. pop: 1. lower bottom 2. read top; steal: 1. read top 2. read bottom. One of the two
+    // sees the other, or both meet in the CAS for the last entry.
+    bottom_.exchange(bottom, std::memory_order_seq_cst);
+    std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: as above
+    if (top < bottom) return slots_[bottom % capacity].load(std::memory_order_relaxed);
+    task_state* last = nullptr;
+    if (top == bottom) {
+      last = slots_[bottom % capacity].load(std::memory_order_relaxed);
+      // seq_cst: decides against thieves.
+      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst, std::memory_order_relaxed)) last = nullptr;
+    }
+    // release: as in push().
+    bottom_.store(bottom + 1, std::memory_order_release);
+    return last;
+  }
+
+  /// Thief: the oldest entry; null when empty or another thief was faster.
+  task_state* steal() noexcept {
+    std::int64_t top = top_.load(std::memory_order_seq_cst);             // seq_cst: see pop()
+    const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);  // seq_cst: see pop(); acquires what push() wrote
+    if (top >= bottom) return nullptr;
+    task_state* oldest = slots_[top % capacity].load(std::memory_order_relaxed);
+    // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
+    if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst, std::memory_order_relaxed)) return nullptr;
+    return oldest;
+  }
+
+  /// Any thread: a hint. Exact "empty" for the owner.
+  [[nodiscard]] bool empty_approx() const noexcept {
+    return bottom_.load(std::memory_order_relaxed) <= top_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  //   written by  thieves, and the owner for the last entry, by compare-exchange; read by all
+  alignas(cache_line) atomic<std::int64_t> top_{0};
+  //   written by  the owner; read by thieves
+  alignas(cache_line) atomic<std::int64_t> bottom_{0};
+  std::int64_t known_top_ = 0;  // owner only: an old value of top_
+  //   written by  the owner; read by owner and thieves; ordered by top_ and bottom_
+  alignas(cache_line) atomic<task_state*> slots_[capacity] = {};
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,79 @@
+#pragma once
+
+// Who sleeps, who searches, who watches: the only words that all workers share. They change when a worker falls asleep or
+// is woken, never on the path of a task.
+//
+//   sleepers   one bit a worker that sleeps or is about to
+//   searchers  workers that were woken to look for work and have not found any: while there is one, nobody wakes another
+//   watcher    one idle worker that sleeps with a short time-out while others are busy, and rescues what a worker owns
+//              that stands still in a long step (its ring, inbox, poller, timers)
+
+#include <cstdint>
+
+#include "atomic.h"
+
+namespace weft::detail {
+
+class idle_set {
+ public:
+  static constexpr unsigned workers_max = 64;
+  static constexpr unsigned nobody = ~0u;
+
+  /// A look without order: a wrong answer delays a wake-up until the next look, it loses none.
+  [[nodiscard]] bool anyone_asleep() const noexcept { return sleepers_.load(std::memory_order_relaxed) != 0; }
+  [[nodiscard]] std::uint64_t sleepers() const noexcept { return sleepers_.load(std::memory_order_relaxed); }
+
+  void fall_asleep(unsigned worker) noexcept {
+    sleepers_.fetch_or(bit(worker), std::memory_order_acq_rel);  // acq_rel: ordered with the claims of others
+  }
+  void wake_up(unsigned worker) noexcept {
+    sleepers_.fetch_and(~bit(worker), std::memory_order_acq_rel);  // acq_rel: as above
+  }
+
+  /// Claims a sleeper to wake as a searcher. nobody: none sleeps, or somebody searches already.
+  unsigned claim_searcher() noexcept {
+    std::uint32_t none = 0;
+    // acq_rel: one claim at a time.
+    if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_acq_rel, std::memory_order_relaxed)) return nobody;
+    const unsigned chosen = claim_sleeper();
+    if (chosen == nobody) end_search();
+    return chosen;
+  }
+  void end_search() noexcept {
+    searchers_.store(0, std::memory_order_release);  // release: pairs with the next claim
+  }
+
+  /// Claims the lowest sleeper.
+  unsigned claim_sleeper() noexcept {
+    std::uint64_t mask = sleepers_.load(std::memory_order_relaxed);
+    while (mask != 0) {
+      const auto lowest = static_cast<unsigned>(__builtin_ctzll(mask));
+      // acq_rel: decides between claimers, and against the sleeper waking by itself.
+      if ((sleepers_.fetch_and(~bit(lowest), std::memory_order_acq_rel) & bit(lowest)) != 0) return lowest;
+      mask = sleepers_.load(std::memory_order_relaxed);
+    }
+    return nobody;
+  }
+
+  [[nodiscard]] bool watched() const noexcept { return watcher_.load(std::memory_order_relaxed) != nobody; }
+  bool become_watcher(unsigned worker) noexcept {
+    unsigned none = nobody;
+    return watcher_.compare_exchange_strong(none, worker, std::memory_order_acq_rel, std::memory_order_relaxed);  // one wins
+  }
+  void stop_watching() noexcept {
+    watcher_.store(nobody, std::memory_order_release);  // release: pairs with become_watcher
+  }
+
+ private:
+  static constexpr std::uint64_t bit(unsigned worker) noexcept { return std::uint64_t{1} << worker; }
+
+  //   written by  workers that park or wake up, and who claims one
+  //   read by     every push to a ring (relaxed hint)
+  alignas(cache_line) atomic<std::uint64_t> sleepers_{0};
+  //   written by  who claims a searcher, and the searcher
+  alignas(cache_line) atomic<std::uint32_t> searchers_{0};
+  //   written by  idle workers; read by workers that become busy
+  atomic<unsigned> watcher_{nobody};
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,376 @@
+#include "scheduler.h"
+
+#include <cassert>
+#include <cstdio>
+#include <stdexcept>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "../error.h"
+#include "../runtime.h"
+#include "frame_pool.h"
+#include "io_operation.h"
+#include "wait_node.h"
+
+namespace weft::detail {
+namespace {
+
+// Schedulers of the process by index. A task names its scheduler by 8 bits.
+//   written by  constructors (compare-exchange) and destructors of schedulers
+//   read by     at(), by whoever holds a task of it
+constexpr std::uint32_t schedulers_max = 255;
+constinit atomic<scheduler*> schedulers[schedulers_max];
+
+std::uint8_t register_scheduler(scheduler& self) {
+  for (std::uint32_t i = 0; i < schedulers_max; ++i) {
+    scheduler* none = nullptr;
+    // acq_rel: publishes the scheduler with its tasks' indices.
+    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      return static_cast<std::uint8_t>(i);
+    }
+  }
+  throw std::runtime_error("too many runtimes alive in one process (255)");
+}
+
+}  // namespace
+
+// The calls that come up from task_state.h and io_operation.h -----------------------------------------------------------
+
+void schedule(task_state& task) noexcept {
+  if (here.runtime == task.runtime) [[likely]] return worker::current()->push(task);
+  scheduler::at(task.runtime).push_remote(task);
+}
+
+void reschedule_current() noexcept { worker::current()->push_back(*here.task); }
+
+int register_source(io_source& source) noexcept { return worker::current()->poll().add(source.fd(), source.tag()); }
+
+void task_ended(std::uint8_t runtime, bool swept) noexcept { scheduler::at(runtime).count_end(swept); }
+
+void report_unretrieved(task_state& task) noexcept {
+  exception_context context;
+  context.message = "task exception was never retrieved";
+  context.exception = task.type->exception(task);
+  // acquire: pairs with extra_of. A name is not made up for a dying task.
+  if (const task_extra* extra = task.extra.load(std::memory_order_acquire)) context.task = extra->id;
+  scheduler::at(task.runtime).report(context);
+}
+
+// Construction ----------------------------------------------------------------------------------------------------------
+
+scheduler::scheduler(scheduler_options options)
+    : index_(register_scheduler(*this)),
+      virtual_time_(options.virtual_time),
+      name_(std::move(options.name)),
+      blocking_(options.blocking_threads_max, options.blocking_keep_alive) {
+  try {
+    assert(options.workers >= 1 && options.workers <= idle_set::workers_max);
+    for (unsigned i = 0; i < options.workers; ++i) {
+      workers_.push_back(std::make_unique<worker>(*this, i, options.workers == 1));
+    }
+    if (!single()) start_threads();
+  } catch (...) {
+    stop_threads();
+    schedulers[index_].store(nullptr, std::memory_order_release);  // release: the index may be used again
+    throw;
+  }
+}
+
+scheduler::~scheduler() {
+  blocking_.stop();
+  stop_threads();
+  schedulers[index_].store(nullptr, std::memory_order_release);  // release: the index may be used again
+}
+
+void scheduler::start_threads() {
+  // Signals belong to the threads of the program: workers take none.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    for (auto& each : workers_) {
+      threads_.emplace_back([this, w = each.get()] {
+        const worker::attachment attached(*w);
+        w->run(stopping_);
+      });
+    }
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void scheduler::stop_threads() noexcept {
+  stopping_.store(true, std::memory_order_release);  // release: pairs with the loops
+  for (auto& each : workers_) each->notify();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+scheduler& scheduler::at(std::uint32_t index) noexcept {
+  return *schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+}
+
+scheduler& scheduler::current(const char* operation) {
+  worker* self = worker::current();
+  if (self == nullptr) throw std::logic_error(std::string(operation) + " needs a running weft runtime on this thread");
+  return self->home();
+}
+
+// Running -----------------------------------------------------------------------------------------------------------------
+
+void scheduler::push_remote(task_state& task) noexcept {
+  const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
+  const std::uint32_t turn = pinned ? task.worker : next_worker_.fetch_add(1, std::memory_order_relaxed) / 16;
+  workers_[turn % workers_.size()]->push_remote(task);
+}
+
+bool scheduler::running() const noexcept { return !single() || loop_running_.load(std::memory_order_relaxed); }
+
+void scheduler::leave() noexcept {
+  leave_.store(true, std::memory_order_release);  // release: pairs with the loop
+}
+
+void scheduler::declare_deadlock() noexcept {
+  deadlock_ = true;
+  leave();
+}
+
+void scheduler::run_loop() {
+  leave_.store(false, std::memory_order_relaxed);
+  loop_running_.store(true, std::memory_order_relaxed);
+  {
+    const worker::attachment attached(*workers_[0]);
+    workers_[0]->run(leave_);
+  }
+  loop_running_.store(false, std::memory_order_relaxed);
+}
+
+namespace {
+
+/// Ends the loop of the single worker when the main task is done.
+struct leaving_waiter : completion_waiter {
+  explicit leaving_waiter(scheduler& target) : owner(target) {
+    on_done = [](completion_waiter& self, task_state&) noexcept { static_cast<leaving_waiter&>(self).owner.leave(); };
+  }
+  scheduler& owner;
+};
+
+}  // namespace
+
+void scheduler::run_until_done(task_state& task) {
+  if (!single()) {
+    blocking_waiter waiter;
+    if (add_waiter(task, waiter)) waiter.wait();
+    return;
+  }
+  leaving_waiter waiter(*this);
+  if (!add_waiter(task, waiter)) return;
+  run_loop();
+  if (!deadlock_) return;
+  deadlock_ = false;
+  remove_waiter(task, waiter);
+  throw deadlock_error("deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" + describe_tasks());
+}
+
+// Shutdown ----------------------------------------------------------------------------------------------------------------
+
+std::vector<task_state*> scheduler::pin_all() {
+  struct collection {
+    std::uint8_t runtime;
+    std::vector<task_state*> tasks;
+  } found{index_, {}};
+  frame_pool::for_each_block(
+      [](void* context, task_state& header) {
+        auto& into = *static_cast<collection*>(context);
+        if (try_pin(header, into.runtime)) into.tasks.push_back(&header);
+      },
+      &found);
+  return std::move(found.tasks);
+}
+
+/// Cancels what is alive now. False: nothing was, the runtime is quiet.
+bool scheduler::begin_round() {
+  std::vector<task_state*> tasks = pin_all();
+  if (tasks.empty()) return false;
+  // One more than the tasks, until all are marked: the round does not end while it begins.
+  swept_.store(1, std::memory_order_relaxed);
+  for (task_state* task : tasks) {
+    swept_.fetch_add(1, std::memory_order_relaxed);
+    if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
+  }
+  for (task_state* task : tasks) {
+    cancel(*task);
+    drop_handle(*task);
+  }
+  swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
+  return true;
+}
+
+bool scheduler::round_ended() const noexcept {
+  return swept_.load(std::memory_order_acquire) == 0;  // acquire: see swept_
+}
+
+/// True: all tasks of the round ended in time.
+bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
+  if (!single()) {
+    std::unique_lock lock(sweep_mutex_);
+    return sweep_ended_.wait_until(lock, until, [this] { return round_ended(); });
+  }
+  struct limit_timer : timer_node {
+    scheduler* owner;
+  } limit;
+  limit.owner = this;
+  limit.fire = [](timer_node& self) noexcept {
+    scheduler* owner = static_cast<limit_timer&>(self).owner;
+    self.end_fire();
+    owner->leave();
+  };
+  const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
+  if (!virtual_time_) {
+    limit.when = clock::now() + left;
+    workers_[0]->timers().arm(limit);
+  }
+  while (!round_ended() && std::chrono::steady_clock::now() < until && !deadlock_) run_loop();
+  deadlock_ = false;
+  timer_wheel::finish_disarm(limit);
+  return round_ended();
+}
+
+bool scheduler::shutdown(std::chrono::milliseconds timeout) {
+  if (worker* self = worker::current(); self != nullptr) {
+    throw std::logic_error("shutdown() called on a worker: call it from a thread outside the runtime");
+  }
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  while (begin_round()) {
+    if (await_round(until)) continue;
+    destroy_survivors();
+    return false;
+  }
+  return true;
+}
+
+/// Tasks that swallow every cancellation: named, then destroyed where they wait.
+void scheduler::destroy_survivors() {
+  const std::string survivors = "tasks that did not end within the shutdown time-out were destroyed:\n" + describe_tasks();
+  exception_context context;
+  context.message = survivors;
+  report(context);
+  for (int rounds = 0; rounds < 100; ++rounds) {
+    std::vector<task_state*> tasks = pin_all();
+    if (tasks.empty()) return;
+    swept_.store(1, std::memory_order_relaxed);
+    for (task_state* task : tasks) {
+      condemn(*task);
+      drop_handle(*task);
+    }
+    (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+  }
+}
+
+std::string scheduler::describe_tasks() {
+  constexpr std::size_t listed_max = 20;
+  std::vector<task_state*> tasks = pin_all();
+  std::string text;
+  for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i) text += "  " + name_of(*tasks[i]) + "\n";
+  if (tasks.size() > listed_max) text += "  and " + std::to_string(tasks.size() - listed_max) + " more\n";
+  for (task_state* task : tasks) drop_handle(*task);
+  return text;
+}
+
+void scheduler::count_end(bool swept) noexcept {
+  if (worker* self = worker::current(); self != nullptr && &self->home() == this) {
+    worker_counters::add(self->counters().finished);
+  } else {
+    foreign_finished_.fetch_add(1, std::memory_order_relaxed);
+  }
+  // acq_rel: see swept_.
+  if (!swept || swept_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (single()) return leave();
+  const std::lock_guard lock(sweep_mutex_);
+  sweep_ended_.notify_all();
+}
+
+void scheduler::count_spawn() noexcept {
+  if (worker* self = worker::current(); self != nullptr && &self->home() == this) {
+    worker_counters::add(self->counters().spawned);
+  } else {
+    foreign_spawned_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t scheduler::spawned() const noexcept {
+  std::uint64_t total = foreign_spawned_.load(std::memory_order_relaxed);
+  for (const auto& each : workers_) total += each->counters().spawned.load(std::memory_order_relaxed);
+  return total;
+}
+
+std::int64_t scheduler::alive() const noexcept {
+  std::uint64_t finished = foreign_finished_.load(std::memory_order_relaxed);
+  for (const auto& each : workers_) finished += each->counters().finished.load(std::memory_order_relaxed);
+  return static_cast<std::int64_t>(spawned() - finished);
+}
+
+// Reports -----------------------------------------------------------------------------------------------------------------
+
+void scheduler::set_exception_handler(std::function<void(const exception_context&)> handler) {
+  const std::lock_guard lock(handler_mutex_);
+  handler_ = std::move(handler);
+}
+
+namespace {
+
+std::string describe(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {  // nothing to ask
+    return "unknown exception";
+  }
+}
+
+void print_report(const exception_context& context) noexcept {
+  try {
+    std::string text = "weft: " + std::string(context.message);
+    if (context.task != 0) text += " (task " + std::to_string(context.task) + ")";
+    if (context.exception != nullptr) text += ": " + describe(context.exception);
+    std::fprintf(stderr, "%s\n", text.c_str());
+  } catch (...) {  // out of memory: there is nobody left to tell
+  }
+}
+
+}  // namespace
+
+void scheduler::report(const exception_context& context) noexcept {
+  const std::lock_guard lock(handler_mutex_);
+  if (!handler_) return print_report(context);
+  try {
+    handler_(context);
+  } catch (...) {  // a handler that fails must not take the runtime down: its report goes to stderr
+    print_report(context);
+  }
+}
+
+blocking_waiter::blocking_waiter() noexcept {
+  on_done = [](completion_waiter& self, task_state&) noexcept {
+    auto& waiter = static_cast<blocking_waiter&>(self);
+    const std::lock_guard lock(waiter.mutex_);
+    waiter.done_ = true;
+    waiter.changed_.notify_all();  // under the lock: afterwards the waiter may be gone
+  };
+}
+
+void blocking_waiter::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return done_; });
+}
+
+bool blocking_waiter::wait_until(std::chrono::steady_clock::time_point when) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, when, [this] { return done_; });
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,159 @@
+#pragma once
+
+// All workers of a runtime, and what they share: the idle set, the blocking pool, the clock. What users see of it is
+// runtime.h.
+//
+// Start: the constructor makes the workers; with two or more, each runs on a thread of its own from then on. With one,
+// the thread that calls run() is the worker while it runs.
+// Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn; then the blocking pool is
+// joined, then the workers.
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "blocking_pool.h"
+#include "worker.h"
+
+namespace weft {
+struct exception_context;
+}
+
+namespace weft::detail {
+
+struct scheduler_options {
+  unsigned workers = 1;
+  std::size_t blocking_threads_max = 512;
+  std::chrono::milliseconds blocking_keep_alive{10'000};
+  bool virtual_time = false;
+  std::string name;
+};
+
+class scheduler {
+ public:
+  explicit scheduler(scheduler_options options);
+  ~scheduler();
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  /// The scheduler with this index in the process; it lives while one of its tasks does.
+  static scheduler& at(std::uint32_t index) noexcept;
+  /// Of the calling worker. Throws std::logic_error on other threads: "`operation` needs a running weft runtime".
+  static scheduler& current(const char* operation);
+
+  [[nodiscard]] std::uint8_t index() const noexcept { return index_; }
+  [[nodiscard]] bool single() const noexcept { return workers_.size() == 1; }
+  [[nodiscard]] unsigned size() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  worker& worker_at(unsigned i) noexcept { return *workers_[i]; }
+  idle_set& idle() noexcept { return idle_; }
+  /// The idle mask when all sleep.
+  [[nodiscard]] std::uint64_t everyone() const noexcept { return ~std::uint64_t{0} >> (idle_set::workers_max - size()); }
+  blocking_pool& blocking() noexcept { return blocking_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+  /// Queues a task from a thread that is none of our workers.
+  void push_remote(task_state& task) noexcept;
+
+  /// Blocks until `task` is done: with one worker by running the loop here, else by waiting. Throws deadlock_error when
+  /// time is virtual and nothing can ever run again. The caller holds the task.
+  void run_until_done(task_state& task);
+  /// Is anybody running the loop?
+  [[nodiscard]] bool running() const noexcept;
+  /// Single worker: ends run_until_done from within.
+  void leave() noexcept;
+
+  /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported and destroyed.
+  bool shutdown(std::chrono::milliseconds timeout);
+
+  /// Accounting; any thread.
+  void count_spawn() noexcept;
+  void count_end(bool swept) noexcept;
+  [[nodiscard]] std::int64_t alive() const noexcept;
+  [[nodiscard]] std::uint64_t spawned() const noexcept;
+
+  /// The runtime object around us.
+  void set_owner(void* owner) noexcept { owner_ = owner; }
+  [[nodiscard]] void* owner() const noexcept { return owner_; }
+
+  [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
+  [[nodiscard]] clock::time_point* virtual_clock() noexcept { return virtual_time_ ? &virtual_now_ : nullptr; }
+  [[nodiscard]] const atomic<bool>& stopping() const noexcept { return stopping_; }
+  /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
+  void declare_deadlock() noexcept;
+
+  void set_exception_handler(std::function<void(const exception_context&)> handler);
+  /// Calls into one handler are serialised. Never throws; any thread.
+  void report(const exception_context& context) noexcept;
+
+  /// Pins each live task of this runtime; the caller drops the handles.
+  [[nodiscard]] std::vector<task_state*> pin_all();
+  /// What waits, one a line: for errors about tasks that will not end.
+  [[nodiscard]] std::string describe_tasks();
+
+ private:
+  void start_threads();
+  void stop_threads() noexcept;
+  bool begin_round();
+  [[nodiscard]] bool round_ended() const noexcept;
+  bool await_round(std::chrono::steady_clock::time_point until);
+  void destroy_survivors();
+  void run_loop();
+
+  // Immutable after the constructor.
+  std::uint8_t index_;
+  bool virtual_time_;
+  std::string name_;
+  void* owner_ = nullptr;
+  std::vector<std::unique_ptr<worker>> workers_;
+
+  idle_set idle_;
+  blocking_pool blocking_;
+  clock::time_point virtual_now_{};  // the one worker only
+
+  // Tasks spawned and ended on foreign threads; relaxed statistics.
+  atomic<std::uint64_t> foreign_spawned_{0};
+  atomic<std::uint64_t> foreign_finished_{0};
+  // Rotates foreign pushes over the workers. Relaxed: any value will do.
+  atomic<std::uint32_t> next_worker_{0};
+
+  //   written by  stop_threads; read by workers; release/acquire
+  atomic<bool> stopping_{false};
+  //   written by  the single worker's thread and leave(); read by its loop; relaxed: same thread or before a notify
+  atomic<bool> leave_{false};
+  //   written by  run_loop; read by running(); relaxed: a snapshot
+  atomic<bool> loop_running_{false};
+  //   written and read by the single worker's thread
+  bool deadlock_ = false;
+
+  std::mutex sweep_mutex_;
+  std::condition_variable sweep_ended_;
+  // Tasks of the shutdown round that have not ended.
+  //   written by  begin_round, and ending tasks: acq_rel, the last one is told apart
+  atomic<std::int64_t> swept_{0};
+
+  std::mutex handler_mutex_;
+  std::function<void(const exception_context&)> handler_;  // guarded by handler_mutex_
+
+  std::vector<std::thread> threads_;
+};
+
+/// Calls `done` when a task ends: how a thread that is not a worker waits.
+class blocking_waiter : public completion_waiter {
+ public:
+  blocking_waiter() noexcept;
+  /// True: done in time.
+  bool wait_until(std::chrono::steady_clock::time_point when);
+  void wait();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;  // guarded by mutex_
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,440 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "../clock.h"
+#include "io_operation.h"
+#include "scheduler.h"
+#include "wait_node.h"
+
+namespace weft::detail {
+namespace {
+
+// Between two looks at the reactor while tasks are ready: bounds what a busy worker adds to the latency of I/O.
+constexpr std::uint64_t batch_ns = 100'000;
+constexpr std::uint32_t steps_max = 1024;
+// A backlog is worth waking another worker when running it here takes longer than the wake-up itself.
+constexpr std::uint64_t worth_waking_ns = 20'000;
+constexpr unsigned next_runs_max = 3;
+// The watcher looks this often while it finds something, and less often while all is well.
+constexpr std::int64_t watch_min_ns = 1'000'000;
+constexpr std::int64_t watch_max_ns = 4'000'000;
+
+std::uint64_t now_ns() noexcept { return static_cast<std::uint64_t>(clock::now().time_since_epoch().count()); }
+
+}  // namespace
+
+worker::worker(scheduler& owner, unsigned index, bool single)
+    : scheduler_(owner), index_(index), single_(single), random_(index * 2654435761u + 1), timers_(clock::now()) {}
+
+worker::attachment::attachment(worker& self) noexcept {
+  assert(here.worker == nullptr);
+  here.worker = &self;
+  here.runtime = self.scheduler_.index();
+  set_thread_clock(self.scheduler_.virtual_clock());
+}
+
+worker::attachment::~attachment() {
+  here.worker = nullptr;
+  here.runtime = no_runtime;
+  set_thread_clock(nullptr);
+}
+
+// The loop ---------------------------------------------------------------------------------------------------------
+
+void worker::run(const atomic<bool>& leave) noexcept {
+  batch_begin_ns_ = now_ns();
+  // acquire: pairs with the release of who asks us to leave.
+  while (!leave.load(std::memory_order_acquire)) {
+    if (task_state* task = next_task()) {
+      execute(*task);
+      if (--steps_left_ == 0) end_batch();
+      continue;
+    }
+    if (look_around()) continue;
+    if (!single_ && find_work()) continue;
+    park();
+  }
+}
+
+task_state* worker::next_task() noexcept {
+  if (single_) return local_.pop();
+  local_turn_ = !local_turn_;
+  if (local_turn_) {
+    if (task_state* task = local_.pop()) return task;
+    return next_shared();
+  }
+  if (task_state* task = next_shared()) return task;
+  return local_.pop();
+}
+
+task_state* worker::next_shared() noexcept {
+  if (next_.load(std::memory_order_relaxed) != nullptr) {
+    // acq_rel: see next_.
+    task_state* next = next_.exchange(nullptr, std::memory_order_acq_rel);
+    if (next != nullptr && ++next_runs_ <= next_runs_max) return next;
+    if (next != nullptr) push_ring(*next);
+  }
+  next_runs_ = 0;
+  if (task_state* task = ring_.pop()) return task;
+  return overflowed_.load(std::memory_order_relaxed) ? pop_overflow() : nullptr;
+}
+
+/// What a task that is not a plain suspended coroutine needs first. Null: do not resume it.
+static void* prepare(task_state& task) noexcept {
+  const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
+  if ((leaf & leaf_tag::first) != 0) {
+    if (interrupted(task)) {
+      complete_unstarted(task);
+      return nullptr;
+    }
+    return reinterpret_cast<void*>(leaf & ~leaf_tag::mask);
+  }
+  auto& node = *reinterpret_cast<retry_node*>(leaf & ~leaf_tag::mask);
+  const std::coroutine_handle<> waiter = node.waiter;  // the node may be gone once it waits again
+  return node.retry(node) ? waiter.address() : nullptr;
+}
+
+void worker::execute(task_state& task) noexcept {
+  here.task = &task;
+  here.budget = operations_per_resume;
+  task.worker = static_cast<std::uint16_t>(index_);
+  tick_.store(tick_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  void* leaf = task.leaf;
+  if ((reinterpret_cast<std::uintptr_t>(leaf) & leaf_tag::mask) != 0) [[unlikely]] leaf = prepare(task);
+  if (leaf != nullptr) std::coroutine_handle<>::from_address(leaf).resume();
+  // A task that suspends or ends leaves its forks to others: the deque holds children of the running task only.
+  if (!forks_.empty_approx()) [[unlikely]] flush_forks();
+  if (task_state* finished = std::exchange(here.finished, nullptr)) complete(*finished);
+  here.task = nullptr;
+}
+
+void worker::flush_forks() noexcept {
+  while (task_state* child = forks_.pop()) {
+    push_back(adopted(*child));
+  }
+}
+
+task_state& worker::adopted(task_state& child) noexcept {
+  init_task(child, *child.type, scheduler_.index(), std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle);
+  worker_counters::add(counters_.spawned);
+  return child;
+}
+
+void worker::end_batch() noexcept {
+  const std::uint64_t now = now_ns();
+  const std::uint64_t step = (now - batch_begin_ns_) / batch_;
+  step_ns_ = (step_ns_ * 3 + step) / 4;
+  shared_step_ns_.store(step_ns_, std::memory_order_relaxed);
+  batch_ = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
+  steps_left_ = batch_;
+  drain_inbox();
+  poll_now();
+  batch_begin_ns_ = now;
+  if (!single_) share_backlog();
+}
+
+/// Nothing is ready: a look at what arrives from outside, without sleeping.
+bool worker::look_around() noexcept {
+  if (drain_inbox()) return true;
+  // With one worker the sleep that follows polls anyway.
+  return !single_ && timers_.due(clock::now()) && poll_now();
+}
+
+bool worker::drain_inbox() noexcept {
+  task_fifo arrived;
+  if (inbox_.take(arrived) == 0) return false;
+  while (task_state* task = arrived.pop()) push_back(*task);
+  return true;
+}
+
+/// Fires timers and takes events without waiting.
+bool worker::poll_now() noexcept {
+  std::size_t found = 0;
+  if (io_source::registrations() > 0) found += dispatch(0);
+  if (scheduler_.virtual_time()) return found > 0;
+  const clock::time_point now = clock::now();
+  if (timers_.due(now)) found += timers_.expire(now);
+  return found > 0;
+}
+
+// Queues -----------------------------------------------------------------------------------------------------------
+
+void worker::push(task_state& task) noexcept {
+  const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
+  if (pinned && task.worker != index_) return scheduler_.worker_at(task.worker).push_remote(task);
+  if (single_ || pinned) return local_.push(task);
+  if (here.task == nullptr) return push_ring(task);
+  // acq_rel: see next_.
+  if (task_state* displaced = next_.exchange(&task, std::memory_order_acq_rel)) push_ring(*displaced);
+}
+
+void worker::push_back(task_state& task) noexcept {
+  const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
+  if (pinned && task.worker != index_) return scheduler_.worker_at(task.worker).push_remote(task);
+  if (single_ || pinned) return local_.push(task);
+  push_ring(task);
+}
+
+void worker::push_ring(task_state& task) noexcept {
+  if (!overflowed_.load(std::memory_order_relaxed) && ring_.push(task)) {
+    if (scheduler_.idle().anyone_asleep()) [[unlikely]] share_backlog();
+    return;
+  }
+  const spin_guard guard(overflow_lock_);
+  overflow_.push(task);
+  overflowed_.store(true, std::memory_order_relaxed);
+}
+
+/// The ring is empty: refills half of it from the overflow list, in order.
+task_state* worker::pop_overflow() noexcept {
+  const spin_guard guard(overflow_lock_);
+  task_state* first = overflow_.pop();
+  for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !overflow_.empty(); ++moved) {
+    if (!ring_.push(*overflow_.pop())) break;
+  }
+  overflowed_.store(!overflow_.empty(), std::memory_order_relaxed);
+  return first;
+}
+
+void worker::push_remote(task_state& task) noexcept {
+  inbox_.push(task);
+  // seq_cst: FALLING ASLEEP, push side.
+  if (state_.load(std::memory_order_seq_cst) == state::asleep) notify();
+}
+
+void worker::notify() noexcept {
+  // acq_rel: one notifier makes the system call.
+  if (state_.exchange(state::notified, std::memory_order_acq_rel) == state::asleep) poller_.notify();
+}
+
+std::uint64_t worker::backlog_ns() const noexcept {
+  std::uint64_t tasks = ring_.size_approx();
+  if (overflowed_.load(std::memory_order_relaxed)) tasks += run_queue::capacity;
+  return tasks * step_ns_;
+}
+
+/// Wakes a sleeper if what waits here is worth it.
+void worker::share_backlog() noexcept {
+  if (scheduler_.idle().anyone_asleep() && backlog_ns() >= worth_waking_ns) wake_searcher();
+}
+
+void worker::offer_forks() noexcept {
+  if (!single_ && scheduler_.idle().anyone_asleep()) [[unlikely]] wake_searcher();
+}
+
+void worker::wake_searcher() noexcept {
+  const unsigned chosen = scheduler_.idle().claim_searcher();
+  if (chosen == idle_set::nobody) return;
+  worker_counters::add(counters_.notifications);
+  worker& sleeper = scheduler_.worker_at(chosen);
+  sleeper.searching_.store(true, std::memory_order_relaxed);  // published by the notification
+  sleeper.notify();
+}
+
+// Stealing ---------------------------------------------------------------------------------------------------------
+
+bool worker::find_work() noexcept {
+  const unsigned count = scheduler_.size();
+  random_ = random_ * 1664525u + 1013904223u;
+  const unsigned start = random_ >> 16;
+  bool found = false;
+  for (unsigned i = 0; i < count && !found; ++i) {
+    worker& victim = scheduler_.worker_at((start + i) % count);
+    if (&victim == this) continue;
+    // A single task of a worker that runs short steps is sooner run there than moved here.
+    const bool slow = victim.shared_step_ns_.load(std::memory_order_relaxed) > worth_waking_ns;
+    found = adopt_fork(victim) || steal_from(victim, slow ? 1 : 2);
+  }
+  if (found) worker_counters::add(counters_.steals);
+  end_search();
+  if (found) share_backlog();
+  return found;
+}
+
+void worker::end_search() noexcept {
+  if (!searching_.load(std::memory_order_relaxed)) return;
+  searching_.store(false, std::memory_order_relaxed);
+  scheduler_.idle().end_search();
+}
+
+bool worker::steal_from(worker& victim, std::uint64_t least) noexcept {
+  if (victim.ring_.steal(ring_, least) > 0) return true;
+  if (!victim.overflowed_.load(std::memory_order_relaxed)) return false;
+  task_fifo taken;
+  {
+    const spin_guard guard(victim.overflow_lock_);
+    for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !victim.overflow_.empty(); ++moved) {
+      taken.push(*victim.overflow_.pop());
+    }
+    victim.overflowed_.store(!victim.overflow_.empty(), std::memory_order_relaxed);
+  }
+  const bool any = !taken.empty();
+  while (task_state* task = taken.pop()) push_ring(*task);
+  return any;
+}
+
+/// A forked child becomes a task of its own here.
+bool worker::adopt_fork(worker& victim) noexcept {
+  if (victim.forks_.empty_approx()) return false;
+  task_state* child = victim.forks_.steal();
+  if (child == nullptr) return false;
+  push_back(adopted(*child));
+  return true;
+}
+
+void worker::help_until_done(task_state& child) noexcept {
+  const execution outer = here;
+  flush_forks();
+  while (!done(child)) {
+    if (task_state* task = next_task()) {
+      execute(*task);
+    } else if (!look_around() && (single_ || !find_work())) {
+      sleep(watch_min_ns);
+    }
+  }
+  here = outer;
+}
+
+// Rescue -----------------------------------------------------------------------------------------------------------
+
+/// Takes over all that can be taken from a worker whose tick stands still.
+bool worker::rescue(worker& stuck) noexcept {
+  bool found = false;
+  // acq_rel: see next_.
+  if (task_state* task = stuck.next_.exchange(nullptr, std::memory_order_acq_rel)) {
+    push_ring(*task);
+    found = true;
+  }
+  while (adopt_fork(stuck)) found = true;
+  task_fifo arrived;
+  if (stuck.inbox_.take(arrived) > 0) {
+    while (task_state* task = arrived.pop()) {
+      if ((task->life.load(std::memory_order_relaxed) & task_life::pinned) != 0 && task->worker == stuck.index_) {
+        stuck.inbox_.push(*task);  // it has to wait for its worker
+      } else {
+        push_back(*task);
+        found = true;
+      }
+    }
+  }
+  if (ring_.size_approx() == 0) found |= steal_from(stuck, 1);
+  poll_event events[poller::batch];
+  const std::size_t count = stuck.poller_.wait(0, events);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (io_source* source = io_source::find(events[i].tag)) {
+      source->on_event(events[i].readable, events[i].writable, events[i].hung_up);
+      found = true;
+    }
+  }
+  const clock::time_point now = clock::now();
+  if (stuck.timers_.due(now)) found |= stuck.timers_.expire(now) > 0;
+  if (found) worker_counters::add(counters_.rescues);
+  return found;
+}
+
+/// The watcher's round. True: somebody is still busy, keep watching.
+bool worker::watch() noexcept {
+  bool active = false;
+  bool rescued = false;
+  const std::uint64_t sleepers = scheduler_.idle().sleepers();
+  for (unsigned i = 0; i < scheduler_.size(); ++i) {
+    worker& other = scheduler_.worker_at(i);
+    if (&other == this) continue;
+    const std::uint64_t tick = other.tick_.load(std::memory_order_relaxed);
+    const bool asleep = (sleepers >> i & 1) != 0;
+    const bool moved = tick != seen_ticks_[i];
+    seen_ticks_[i] = tick;
+    active |= moved || !asleep;
+    if (!moved && !asleep) rescued |= rescue(other);
+  }
+  watch_ns_ = rescued ? watch_min_ns : std::min(watch_ns_ * 2, watch_max_ns);
+  return active;
+}
+
+/// On the way from sleep to work: somebody has to look after us now.
+void worker::call_watcher() noexcept {
+  idle_set& idle = scheduler_.idle();
+  if (idle.watched() || !idle.anyone_asleep()) return;
+  const unsigned chosen = idle.claim_sleeper();
+  if (chosen != idle_set::nobody) scheduler_.worker_at(chosen).notify();
+}
+
+// Sleeping ---------------------------------------------------------------------------------------------------------
+
+std::size_t worker::dispatch(std::int64_t timeout_ns) noexcept {
+  poll_event events[poller::batch];
+  worker_counters::add(counters_.polls);
+  const std::size_t count = poller_.wait(timeout_ns, events);
+  std::size_t delivered = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (io_source* source = io_source::find(events[i].tag)) {
+      source->on_event(events[i].readable, events[i].writable, events[i].hung_up);
+      ++delivered;
+    }
+  }
+  return delivered;
+}
+
+std::int64_t worker::sleep_limit_ns() noexcept {
+  const clock::time_point deadline = timers_.next_deadline();
+  if (deadline == clock::time_point::max()) return -1;
+  return std::max<std::int64_t>(0, (deadline - clock::now()).count());
+}
+
+bool worker::has_ready() const noexcept {
+  return !local_.empty() || next_.load(std::memory_order_relaxed) != nullptr || ring_.size_approx() > 0;
+}
+
+void worker::park() noexcept {
+  if (scheduler_.virtual_time()) return park_in_virtual_time();
+  if (single_) return sleep(sleep_limit_ns());
+  idle_set& idle = scheduler_.idle();
+  std::int64_t limit = sleep_limit_ns();
+  idle.fall_asleep(index_);
+  // Somebody is busy, or was a moment ago: one of the sleepers looks after them.
+  const bool watching = (others_active_ || idle.sleepers() != scheduler_.everyone()) && idle.become_watcher(index_);
+  if (watching) limit = limit < 0 ? watch_ns_ : std::min(limit, watch_ns_);
+  sleep(limit);
+  idle.wake_up(index_);
+  if (watching) idle.stop_watching();
+  others_active_ = watching && watch();
+  if (!has_ready()) return;
+  end_search();
+  call_watcher();
+}
+
+/// Virtual time stands still while anything can run; then it jumps to the next timer. With neither it is a deadlock.
+void worker::park_in_virtual_time() noexcept {
+  if (io_source::registrations() > 0 && dispatch(0) > 0) return;
+  if (scheduler_.blocking().pending() > 0) return sleep(-1);
+  const clock::time_point next = timers_.earliest();
+  if (next != clock::time_point::max()) {
+    clock::time_point& now = *scheduler_.virtual_clock();
+    now = std::max(now, next);
+    timers_.expire_exactly(now);
+  } else if (io_source::registrations() > 0) {
+    sleep(-1);
+  } else if (inbox_.empty()) {
+    scheduler_.declare_deadlock();
+  }
+}
+
+void worker::sleep(std::int64_t timeout_ns) noexcept {
+  // seq_cst: FALLING ASLEEP, park side.
+  state_.exchange(state::asleep, std::memory_order_seq_cst);
+  if (!inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire)) timeout_ns = 0;  // acquire: see stopping_
+  worker_counters::add(counters_.parks);
+  dispatch(timeout_ns);
+  state_.exchange(state::awake, std::memory_order_acq_rel);  // acq_rel: what the notifier did before is seen
+  if (!scheduler_.virtual_time()) {
+    const clock::time_point now = clock::now();
+    if (timers_.due(now)) timers_.expire(now);
+  }
+  batch_begin_ns_ = now_ns();
+  steps_left_ = batch_;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,177 @@
+#pragma once
+
+// One thread that runs tasks.
+//
+// Its loop reads: run the next task; every 100 us, or when there is none, look at inbox, timers and descriptors; then
+// steal; then sleep in the own poller until an event, a timer or a notification.
+//
+// Where the next task comes from, in order:
+//   local     tasks that must not move (spawn_local), and all tasks of a runtime with one worker: a plain list
+//   next slot the task that the running task woke last: its data is in this cache. At most a few in a row
+//   ring      256 ready tasks, first in first out, open to thieves (run_queue.h)
+//   overflow  what did not fit into the ring
+// Tasks of other threads arrive through the inbox. With one worker there is only the local list, the order is asyncio's.
+//
+// WHEN TO WAKE ANOTHER WORKER decides more than any queue: waking a thread costs 10-50 us on two CPUs, a task 50 ns. So a
+// push looks at the backlog in time (tasks times their average step) and wakes a sleeper only when the backlog is worth
+// it. What this estimate misses (a task that suddenly computes for long) the watcher finds within a few milliseconds: an
+// idle worker that looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands
+// still: ring, next slot, overflow, inbox, forks, its timers and its poller.
+//
+// FALLING ASLEEP against a push into the inbox is a store-load race:
+//   park:  1. state_ = asleep (seq_cst)    2. look into the inbox (seq_cst)
+//   push:  1. inbox push (seq_cst CAS)     2. look at state_ (seq_cst)
+// One of the two sees the other, so a task in the inbox never waits for a sleeping worker. The other queues are filled by
+// their owner only, who is awake.
+
+#include <cstdint>
+
+#include "fork_deque.h"
+#include "idle_set.h"
+#include "inbox.h"
+#include "poller.h"
+#include "run_queue.h"
+#include "spin_lock.h"
+#include "task_fifo.h"
+#include "timer_wheel.h"
+
+namespace weft::detail {
+
+class scheduler;
+
+/// Counters of one worker.
+//   written by  its thread only: load, add, store, relaxed
+//   read by     metrics(), any thread, relaxed: exact only at rest
+struct alignas(cache_line) worker_counters {
+  atomic<std::uint64_t> spawned{0};
+  atomic<std::uint64_t> finished{0};
+  atomic<std::uint64_t> steals{0};
+  atomic<std::uint64_t> rescues{0};
+  atomic<std::uint64_t> parks{0};
+  atomic<std::uint64_t> polls{0};
+  atomic<std::uint64_t> notifications{0};
+
+  static void add(atomic<std::uint64_t>& counter, std::uint64_t count = 1) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  }
+};
+
+class worker {
+ public:
+  worker(scheduler& owner, unsigned index, bool single);
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+
+  static worker* current() noexcept { return static_cast<worker*>(here.worker); }
+
+  /// Makes this thread the worker, while the object lives.
+  class attachment {
+   public:
+    explicit attachment(worker& self) noexcept;
+    ~attachment();
+    attachment(const attachment&) = delete;
+    attachment& operator=(const attachment&) = delete;
+  };
+
+  /// Runs tasks until the scheduler says stop (leave: asked after each batch).
+  void run(const atomic<bool>& leave) noexcept;
+
+  /// On this worker's thread: the task was woken or spawned here.
+  void push(task_state& task) noexcept;
+  /// ... and goes behind everything that is ready (yield).
+  void push_back(task_state& task) noexcept;
+  /// From any other thread.
+  void push_remote(task_state& task) noexcept;
+  /// Ends the sleep of the worker, or its next one. Any thread.
+  void notify() noexcept;
+
+  fork_deque& forks() noexcept { return forks_; }
+  timer_wheel& timers() noexcept { return timers_; }
+  poller& poll() noexcept { return poller_; }
+  worker_counters& counters() noexcept { return counters_; }
+  [[nodiscard]] std::uint64_t steps() const noexcept { return tick_.load(std::memory_order_relaxed); }
+  [[nodiscard]] scheduler& home() noexcept { return scheduler_; }
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+
+  /// After a fork: an idle worker may want it.
+  void offer_forks() noexcept;
+  /// A forked child that will not run in place becomes a task; its fork object has the handle.
+  task_state& adopted(task_state& child) noexcept;
+  /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork that was taken and never
+  /// awaited. The only place where tasks nest on one stack.
+  void help_until_done(task_state& child) noexcept;
+
+ private:
+  enum class state : std::uint32_t { awake, asleep, notified };
+
+  task_state* next_task() noexcept;
+  task_state* next_shared() noexcept;
+  void execute(task_state& task) noexcept;
+  void flush_forks() noexcept;
+  [[nodiscard]] bool has_ready() const noexcept;
+  void push_ring(task_state& task) noexcept;
+  task_state* pop_overflow() noexcept;
+
+  bool look_around() noexcept;
+  bool drain_inbox() noexcept;
+  bool poll_now() noexcept;
+  void end_batch() noexcept;
+  void share_backlog() noexcept;
+  void wake_searcher() noexcept;
+  [[nodiscard]] std::uint64_t backlog_ns() const noexcept;
+
+  bool find_work() noexcept;
+  void end_search() noexcept;
+  bool steal_from(worker& victim, std::uint64_t least) noexcept;
+  bool adopt_fork(worker& victim) noexcept;
+  bool rescue(worker& stuck) noexcept;
+  bool watch() noexcept;
+
+  void park() noexcept;
+  void sleep(std::int64_t timeout_ns) noexcept;
+  void park_in_virtual_time() noexcept;
+  [[nodiscard]] std::int64_t sleep_limit_ns() noexcept;
+  std::size_t dispatch(std::int64_t timeout_ns) noexcept;
+  void call_watcher() noexcept;
+
+  // Immutable.
+  scheduler& scheduler_;
+  const unsigned index_;
+  const bool single_;
+
+  // Owner thread only.
+  task_fifo local_;
+  unsigned next_runs_ = 0;        // tasks from the next slot in a row
+  bool local_turn_ = false;       // local and shared tasks alternate
+  std::uint32_t steps_left_ = 1;  // of the batch
+  std::uint32_t batch_ = 32;
+  std::uint64_t batch_begin_ns_ = 0;
+  std::uint64_t step_ns_ = 500;  // moving average
+  bool others_active_ = false;    // at the last look as the watcher
+  std::int64_t watch_ns_ = 1'000'000;
+  std::uint64_t seen_ticks_[idle_set::workers_max] = {};
+  std::uint32_t random_;
+
+  // Shared with thieves and rescuers.
+  //   next_  written by the owner (exchange), taken by a rescuer (exchange); acq_rel: passes the task on
+  alignas(cache_line) atomic<task_state*> next_{nullptr};
+  //   tick_  steps so far; written by the owner; read by watchers and metrics; relaxed: a clock
+  atomic<std::uint64_t> tick_{0};
+  //   searching_  written by who wakes us to search, and by the owner; relaxed: ordered by state_
+  atomic<bool> searching_{false};
+  //   state_ written by the owner (park) and by who notifies; seq_cst, see FALLING ASLEEP above
+  atomic<state> state_{state::awake};
+  //   shared_step_ns_ written by the owner, read by thieves; relaxed: an estimate
+  atomic<std::uint64_t> shared_step_ns_{500};
+  run_queue ring_;
+  spin_lock overflow_lock_;
+  task_fifo overflow_;  // guarded by overflow_lock_
+  atomic<bool> overflowed_{false};  // a hint that overflow_ is not empty; written under the lock
+  inbox inbox_;
+  fork_deque forks_;
+  timer_wheel timers_;
+  poller poller_;
+  worker_counters counters_;
+};
+
+}  // namespace weft::detail

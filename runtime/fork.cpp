@@ -1,0 +1,40 @@
+#include "fork.h"
+
+#include "detail/scheduler.h"
+
+namespace weft::detail {
+
+void offer(task_state& child, const task_type& type, std::coroutine_handle<> frame) {
+  if (here.task == nullptr) throw_invalid_state("fork() needs a running task");
+  // All a thief needs to make it a task; published by the push.
+  child.type = &type;
+  child.leaf = frame.address();
+  worker& self = *worker::current();
+  if (self.forks().push(child)) [[likely]] {
+    self.offer_forks();
+  } else {
+    start_task(self.home(), child, type, frame, {}, 0);
+  }
+}
+
+bool take_back(task_state& child) noexcept {
+  worker& self = *worker::current();
+  // Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
+  while (task_state* newest = self.forks().pop()) {
+    if (newest == &child) return true;
+    self.push_back(self.adopted(*newest));
+  }
+  return false;
+}
+
+void await_adoption(task_state& child) noexcept {
+  // acquire: pairs with the release in init_task. The adopter is between its claim and init_task.
+  while (child.life.load(std::memory_order_acquire) == 0) cpu_relax();
+}
+
+void abandon(task_state& child) noexcept {
+  cancel(child);
+  worker::current()->help_until_done(child);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "spawn.h"
+
+namespace weft {
+
+template <class T>
+class forked;
+
+namespace detail {
+
+enum class fork_state : unsigned char {
+  offered,  // in the deque of the worker that runs the parent, or taken by somebody meanwhile
+  ran,      // awaited
+  empty,
+};
+
+/// Puts an unstarted child where idle workers find it.
+void offer(task_state& child, const task_type& type, std::coroutine_handle<> frame);
+/// Takes the child back if nobody has it. True: it is ours again, unstarted.
+bool take_back(task_state& child) noexcept;
+/// Somebody took it and is about to make it a task: waits for the few instructions until it is one.
+void await_adoption(task_state& child) noexcept;
+/// Cancels a child that runs elsewhere and helps with other work until it has ended.
+void abandon(task_state& child) noexcept;
+
+/// Runs the child in place, as if it had been awaited; or waits for whoever took it.
+template <class T>
+class [[nodiscard]] fork_awaiter : public join_operation {
+ public:
+  using promise = task_promise<T>;
+
+  explicit fork_awaiter(forked<T>& owner) noexcept : join_operation(&block_of<T>::state(owner.frame_)), owner_(owner) {}
+
+  bool await_ready() {
+    if (owner_.state_ != fork_state::offered) [[unlikely]] throw_invalid_state("a fork is awaited once");
+    owner_.state_ = fork_state::ran;
+    in_place_ = take_back(*child_);
+    if (in_place_) return false;
+    await_adoption(*child_);
+    owner_.adopted_ = true;
+    return done(*child_);
+  }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> parent) noexcept {
+    if (in_place_) {
+      owner_.frame_.promise().continuation = parent;
+      return owner_.frame_;
+    }
+    if (join_operation::await_suspend(parent)) return std::noop_coroutine();
+    return parent;
+  }
+  [[nodiscard]] T await_resume() {
+    if (!in_place_) {
+      if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+      take();
+    }
+    return block_of<T>::slot(*child_).take();
+  }
+
+ private:
+  forked<T>& owner_;
+  bool in_place_ = false;
+};
+
+}  // namespace detail
+
+/// A child that an idle worker may take while the parent goes on. Await it before the scope ends, newest first.
+///
+/// If nobody has taken it by then, the await runs it in place, depth first, at the price of a push and a pop. Left
+/// un-awaited (an exception came between): dropped unrun if nobody took it, else cancelled, and the destructor runs other
+/// work until the child has ended. Lives in the frame of one coroutine; neither copied nor moved.
+template <class T>
+class [[nodiscard]] forked {
+ public:
+  explicit forked(task<T> child) : frame_(child.release()) {
+    detail::offer(detail::block_of<T>::state(frame_), detail::block_of<T>::type, frame_);
+  }
+  forked(const forked&) = delete;
+  forked& operator=(const forked&) = delete;
+  ~forked() {
+    detail::task_state& child = detail::block_of<T>::state(frame_);
+    if (state_ == detail::fork_state::offered && !detail::take_back(child)) {
+      detail::await_adoption(child);
+      adopted_ = true;
+      if (!detail::done(child)) detail::abandon(child);
+      detail::retrieve(child);
+    }
+    if (adopted_) {
+      detail::drop_handle(child);
+    } else {
+      frame_.destroy();
+    }
+  }
+
+  detail::fork_awaiter<T> operator co_await() & noexcept { return detail::fork_awaiter<T>(*this); }
+  detail::fork_awaiter<T> operator co_await() && noexcept { return detail::fork_awaiter<T>(*this); }
+
+ private:
+  friend detail::fork_awaiter<T>;
+  std::coroutine_handle<detail::task_promise<T>> frame_;
+  detail::fork_state state_ = detail::fork_state::offered;
+  bool adopted_ = false;
+};
+
+/// Offers `child` to idle workers. Inside a task. Bound: beyond 1024 outstanding forks a child becomes an ordinary task.
+template <class T>
+forked<T> fork(task<T> child) {
+  return forked<T>(std::move(child));
+}
+
+}  // namespace weft

@@ -1,0 +1,96 @@
+#include "runtime.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <sched.h>
+
+#include "detail/io_source.h"
+#include "detail/scheduler.h"
+#include "detail/sys.h"
+
+namespace weft {
+namespace {
+
+/// CPUs this process may use, which in a container are fewer than the machine has.
+unsigned usable_cpus() noexcept {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) return std::max(1u, std::thread::hardware_concurrency());
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+detail::scheduler_options core_options(const runtime_options& options) {
+  if (options.workers > detail::idle_set::workers_max) {
+    throw std::invalid_argument("runtime_options::workers: at most " + std::to_string(detail::idle_set::workers_max));
+  }
+  detail::scheduler_options core;
+  core.workers = options.workers == 0 ? std::min(usable_cpus(), detail::idle_set::workers_max) : static_cast<unsigned>(options.workers);
+  core.blocking_threads_max = options.max_blocking_threads;
+  core.blocking_keep_alive = options.blocking_keep_alive;
+  core.name = options.name;
+  return core;
+}
+
+}  // namespace
+
+void detail::check_not_running() {
+  if (worker::current() != nullptr) throw std::logic_error("run() inside a running runtime: co_await or spawn the task instead");
+}
+
+runtime::runtime(runtime_options options)
+    : core_(std::make_unique<detail::scheduler>(core_options(options))), shutdown_timeout_(options.shutdown_timeout) {
+  core_->set_owner(this);
+  if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+}
+
+runtime::runtime(runtime_options options, virtual_time_t) : shutdown_timeout_(options.shutdown_timeout) {
+  detail::scheduler_options core = core_options(options);
+  core.workers = 1;
+  core.virtual_time = true;
+  core_ = std::make_unique<detail::scheduler>(std::move(core));
+  core_->set_owner(this);
+  if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+}
+
+runtime::~runtime() { core_->shutdown(shutdown_timeout_); }
+
+runtime& runtime::current() { return *static_cast<runtime*>(detail::scheduler::current("runtime::current()").owner()); }
+
+void runtime::run_untyped(detail::task_state& main) { core_->run_until_done(main); }
+
+void runtime::set_exception_handler(std::function<void(const exception_context&)> handler) {
+  core_->set_exception_handler(std::move(handler));
+}
+
+bool runtime::shutdown(std::chrono::milliseconds timeout) { return core_->shutdown(timeout); }
+
+runtime_metrics runtime::metrics() const {
+  runtime_metrics total;
+  for (unsigned i = 0; i < core_->size(); ++i) {
+    detail::worker& each = core_->worker_at(i);
+    const detail::worker_counters& counters = each.counters();
+    total.polls += each.steps();
+    total.steals += counters.steals.load(std::memory_order_relaxed);
+    total.parks += counters.parks.load(std::memory_order_relaxed);
+    total.rescues += counters.rescues.load(std::memory_order_relaxed);
+    total.notifications += counters.notifications.load(std::memory_order_relaxed);
+    total.reactor_polls += counters.polls.load(std::memory_order_relaxed);
+    total.timers_armed += each.timers().size_approx();
+  }
+  total.tasks_spawned = core_->spawned();
+  total.tasks_alive = static_cast<std::uint64_t>(std::max<std::int64_t>(0, core_->alive()));
+  total.blocking_threads = core_->blocking().threads();
+  return total;
+}
+
+// timer_handle -----------------------------------------------------------------------------------------------------------
+
+bool timer_handle::cancel() noexcept {
+  if (call_ == nullptr) return false;
+  const bool won = call_->claim();
+  if (won) call_->task.cancel();
+  return won;
+}
+
+}  // namespace weft

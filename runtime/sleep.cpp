@@ -1,0 +1,68 @@
+#include "sleep.h"
+
+#include <stdexcept>
+
+#include "detail/worker.h"
+
+namespace weft {
+namespace detail {
+
+timer_wheel& local_timers() noexcept { return worker::current()->timers(); }
+
+bool sleep_operation::await_ready() {
+  if (awaited) [[unlikely]] throw_awaited_twice();
+  awaited = true;
+  return false;
+}
+
+bool sleep_operation::await_suspend(std::coroutine_handle<> waiter) noexcept {
+  if (!immediate_) return leaf_operation::await_suspend(waiter);
+  here.task->leaf = waiter.address();
+  if (interrupted(*here.task)) return false;
+  reschedule_current();
+  return true;
+}
+
+bool sleep_operation::publish() noexcept {
+  unlink = disarm;
+  timer_.owner = this;
+  timer_.fire = on_fire;
+  timer_.claim = on_claim;
+  local_timers().arm(timer_);
+  return true;
+}
+
+bool sleep_operation::on_claim(timer_node& self) noexcept { return static_cast<node&>(self).owner->claim(); }
+
+void sleep_operation::on_fire(timer_node& self) noexcept { wake(*static_cast<node&>(self).owner->task); }
+
+unlink_result sleep_operation::disarm(wait_node& self) noexcept {
+  auto& sleeper = static_cast<sleep_operation&>(self);
+  return timer_wheel::disarm(sleeper.timer_) ? unlink_result::removed : unlink_result::completed;
+}
+
+}  // namespace detail
+
+void interval::check_period() const {
+  if (period_ <= clock::duration::zero()) throw std::invalid_argument("interval: the period must be positive");
+}
+
+task<clock::time_point> interval::tick() {
+  const clock::time_point due = next_;
+  if (due > clock::now()) co_await sleep_until(due);
+  const clock::time_point now = clock::now();
+  switch (policy_) {
+    case missed_tick::burst:
+      next_ = due + period_;
+      break;
+    case missed_tick::delay:
+      next_ = now + period_;
+      break;
+    case missed_tick::skip:
+      next_ = due + period_ * ((now - due) / period_ + 1);
+      break;
+  }
+  co_return due;
+}
+
+}  // namespace weft

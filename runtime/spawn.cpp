@@ -1,0 +1,145 @@
+#include "spawn.h"
+
+#include <ostream>
+#include <stdexcept>
+
+#include "detail/scheduler.h"
+
+namespace weft {
+namespace detail {
+
+void set_name(task_state& task, std::string_view name) {
+  if (!name.empty()) extra_of(task).name = name;
+}
+
+scheduler& current_scheduler(const char* operation) { return scheduler::current(operation); }
+
+void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
+                std::uint32_t life_bits) {
+  init_task(task, type, on.index(), frame, life_bits + task_life::one_handle);
+  worker* self = worker::current();
+  if ((life_bits & task_life::pinned) != 0) task.worker = static_cast<std::uint16_t>(self->index());
+  set_name(task, name);
+  on.count_spawn();
+  schedule(task);
+}
+
+void retrieve(task_state& task) noexcept {
+  if (task.type->failed(task)) mark_retrieved(task);
+}
+
+void throw_not_done() { throw invalid_state_error("the task is not done"); }
+
+namespace {
+
+/// A callback that waits for the end of a task; owns its frame until then.
+struct done_callback : completion_waiter {
+  task<> callback;
+  scheduler& on;
+
+  done_callback(task<> work, scheduler& target) : callback(std::move(work)), on(target) {
+    on_done = [](completion_waiter& self, task_state&) noexcept { static_cast<done_callback&>(self).start(); };
+  }
+  void start() noexcept {
+    spawn_task(on, std::move(callback), {}, 0);
+    delete this;
+  }
+};
+
+}  // namespace
+
+void add_done_callback(task_state& observed, task<> callback) {
+  auto* waiter = new done_callback(std::move(callback), scheduler::at(observed.runtime));
+  if (!add_waiter(observed, *waiter)) waiter->start();
+}
+
+void block_until_done(task_state& task) {
+  if (worker::current() != nullptr) throw std::logic_error("join_handle::get() on a worker would block it: co_await the handle");
+  if (done(task)) return;
+  if (!scheduler::at(task.runtime).running()) {
+    throw std::logic_error("join_handle::get(): nobody runs the runtime of this task; call runtime::run(), or give it two workers");
+  }
+  blocking_waiter waiter;
+  if (add_waiter(task, waiter)) waiter.wait();
+}
+
+// join_operation ------------------------------------------------------------------------------------------------------
+
+bool join_operation::try_now() {
+  if (child_ == nullptr) throw_invalid_state("co_await of an empty join_handle");
+  if (child_ == here.task) throw_invalid_state("a task cannot await itself");
+  return done(*child_);
+}
+
+bool join_operation::publish() noexcept {
+  unlink = how_;
+  on_done = on_child_done;
+  return add_waiter(*child_, *this);
+}
+
+void join_operation::take() {
+  retrieve(*child_);
+  // A deadline that ended the child through us is our own time-out.
+  if (ended_cancelled(*child_) && level_raised(*here.task)) throw_interrupted(wait_outcome::interrupted);
+}
+
+void join_operation::on_child_done(completion_waiter& self, task_state&) noexcept {
+  wake(*static_cast<join_operation&>(self).task);
+}
+
+unlink_result join_operation::cancel_child(wait_node& self) noexcept {
+  auto& join = static_cast<join_operation&>(self);
+  return cancel(*join.child_) ? unlink_result::forwarded : unlink_result::completed;
+}
+
+unlink_result join_operation::leave_child(wait_node& self) noexcept {
+  auto& join = static_cast<join_operation&>(self);
+  return remove_waiter(*join.child_, join) ? unlink_result::removed : unlink_result::completed;
+}
+
+void deliver_request() {
+  task_state& task = *here.task;
+  if (!interrupted(task)) [[likely]] return;
+  throw_interrupted(consume_request(task) ? wait_outcome::cancelled : wait_outcome::interrupted);
+}
+
+}  // namespace detail
+
+namespace {
+
+detail::task_state& running_task(const char* operation) {
+  if (detail::here.task == nullptr) throw std::logic_error(std::string(operation) + " outside of a task");
+  return *detail::here.task;
+}
+
+}  // namespace
+
+task_id this_task::id() { return detail::id_of(running_task("this_task::id()")); }
+std::string this_task::name() { return detail::name_of(running_task("this_task::name()")); }
+int this_task::cancelling() { return detail::cancelling(running_task("this_task::cancelling()")); }
+int this_task::uncancel() { return detail::uncancel(running_task("this_task::uncancel()")); }
+void this_task::check_cancelled() {
+  running_task("this_task::check_cancelled()");
+  detail::deliver_request();
+}
+
+std::vector<task_info> all_tasks() {
+  std::vector<task_info> tasks;
+  for (detail::task_state* task : detail::scheduler::current("all_tasks()").pin_all()) {
+    const task_state state = task == detail::here.task         ? task_state::running
+                             : detail::is_suspended(*task) ? task_state::suspended
+                                                            : task_state::ready;
+    tasks.push_back({detail::id_of(*task), detail::name_of(*task), state, {}});
+    detail::drop_handle(*task);
+  }
+  return tasks;
+}
+
+void dump_tasks(std::ostream& out) {
+  constexpr const char* words[] = {"ready", "running", "suspended", "done"};
+  for (const task_info& each : all_tasks()) {
+    out << each.id << ' ' << each.name << ' ' << words[static_cast<int>(each.state)] << '\n';
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,270 @@
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "detail/wait_node.h"
+#include "task.h"
+
+namespace weft {
+
+using task_id = std::uint64_t;
+
+/// Trivially destructible: {.name = "x"} is safe inside co_await. The name is copied.
+struct spawn_options {
+  std::string_view name = {};
+};
+
+namespace detail {
+
+class scheduler;
+
+/// A plain callback as a task.
+template <std::invocable F>
+task<> call_once(F f) {
+  std::move(f)();
+  co_return;
+}
+
+/// Throws if a cancellation request or an expired scope waits for the next suspension of the running task.
+void deliver_request();
+
+/// Untyped halves of spawn and join_handle, in spawn.cpp.
+void set_name(task_state& task, std::string_view name);
+void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
+                std::uint32_t life_bits);
+scheduler& current_scheduler(const char* operation);
+void add_done_callback(task_state& observed, task<> callback);
+void block_until_done(task_state& task);
+void retrieve(task_state& task) noexcept;
+[[noreturn]] void throw_not_done();
+
+/// Waits for a task that runs on its own. Cancelling the wait cancels that task too, and goes on waiting for its end.
+class join_operation : public leaf_operation<join_operation>, public completion_waiter {
+ public:
+  explicit join_operation(task_state* child) noexcept : child_(child) {}
+
+  bool try_now();
+  bool publish() noexcept;
+  void take();
+
+ protected:
+  /// Shields: the child is left alone.
+  join_operation(task_state* child, unlink_result (*how)(wait_node&) noexcept) noexcept : child_(child), how_(how) {}
+  static unlink_result leave_child(wait_node& self) noexcept;
+
+  task_state* child_;
+
+ private:
+  static unlink_result cancel_child(wait_node& self) noexcept;
+  static void on_child_done(completion_waiter& self, task_state& child) noexcept;
+
+  unlink_result (*how_)(wait_node&) noexcept = cancel_child;
+};
+
+}  // namespace detail
+
+template <class T>
+class [[nodiscard]] join_awaiter;
+
+/// A task that runs on its own (asyncio.Task). Move-only; dropping it detaches: the runtime owns the task.
+///
+/// What nobody retrieved when the last handle is gone goes to the runtime's exception handler, once.
+/// Threads: its members may be called from any thread, one at a time a handle.
+template <class T = void>
+class join_handle {
+ public:
+  using value_type = T;
+
+  join_handle() noexcept = default;
+  join_handle(join_handle&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  join_handle& operator=(join_handle&& other) noexcept {
+    if (this != &other) {
+      detach();
+      task_ = std::exchange(other.task_, nullptr);
+    }
+    return *this;
+  }
+  ~join_handle() { detach(); }
+  explicit operator bool() const noexcept { return task_ != nullptr; }
+
+  /// Waits for the end of the task and gives its value: moved from an rvalue handle, copied from an lvalue if T can be
+  /// copied. Rethrows its exception. Cancelling the awaiting task cancels this one too (shield() prevents that).
+  join_awaiter<T> operator co_await() & noexcept { return join_awaiter<T>(task_, false); }
+  join_awaiter<T> operator co_await() && noexcept { return join_awaiter<T>(task_, true); }
+
+  /// Asks the task to stop at its next suspension. True when it was not done yet.
+  bool cancel() noexcept { return task_ != nullptr && detail::cancel(*task_); }
+  [[nodiscard]] bool done() const noexcept { return task_ != nullptr && detail::done(*task_); }
+  /// It ended by cancellation.
+  [[nodiscard]] bool cancelled() const noexcept { return task_ != nullptr && detail::ended_cancelled(*task_); }
+  /// The value, or rethrows. Throws invalid_state_error when the task is not done.
+  T result() {
+    check_done();
+    detail::retrieve(*task_);
+    return detail::block_of<T>::slot(*task_).copy();
+  }
+  /// What it failed with, or null. Throws invalid_state_error when it is not done.
+  std::exception_ptr exception() const {
+    check_done();
+    detail::retrieve(*task_);
+    return task_->type->exception(*task_);
+  }
+  /// Calls f() once the task is done, on a worker, never on the caller's stack; at once if it is done already. Callbacks of
+  /// one task run in the order of registration.
+  template <std::invocable F>
+  void add_done_callback(F f) {
+    check_valid();
+    detail::add_done_callback(*task_, detail::call_once(std::move(f)));
+  }
+  [[nodiscard]] task_id id() const { return task_ == nullptr ? 0 : detail::id_of(*task_); }
+  [[nodiscard]] std::string name() const { return task_ == nullptr ? std::string() : detail::name_of(*task_); }
+  void detach() noexcept {
+    if (task_ != nullptr) detail::drop_handle(*std::exchange(task_, nullptr));
+  }
+  /// Blocks a thread that is not a worker until the task is done. Throws std::logic_error on a worker, and where no thread
+  /// runs the task's runtime.
+  T get() {
+    check_valid();
+    detail::block_until_done(*task_);
+    return result();
+  }
+
+  explicit join_handle(detail::task_state& adopted) noexcept : task_(&adopted) {}
+  /// For the library's own combinators.
+  [[nodiscard]] detail::task_state* state() const noexcept { return task_; }
+
+ private:
+  void check_valid() const {
+    if (task_ == nullptr) detail::throw_invalid_state("the join_handle is empty");
+  }
+  void check_done() const {
+    if (!done()) detail::throw_not_done();
+  }
+
+  detail::task_state* task_ = nullptr;
+};
+
+template <class T>
+class [[nodiscard]] join_awaiter : public detail::join_operation {
+ public:
+  join_awaiter(detail::task_state* child, bool move) noexcept : join_operation(child), move_(move) {}
+  [[nodiscard]] T await_resume() {
+    if (outcome != detail::wait_outcome::completed) [[unlikely]] detail::throw_interrupted(outcome);
+    take();
+    detail::result_slot<T>& slot = detail::block_of<T>::slot(*child_);
+    return move_ ? slot.take() : slot.copy();
+  }
+
+ private:
+  bool move_;
+};
+
+template <class X>
+inline constexpr bool is_join_handle = false;
+template <class T>
+inline constexpr bool is_join_handle<join_handle<T>> = true;
+
+/// An lvalue range of handles: vector, array, span, list...
+template <class R>
+concept handle_range =
+    std::ranges::forward_range<R> && is_join_handle<std::ranges::range_value_t<R>> &&
+    std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> && (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
+template <handle_range R>
+using range_handle_t = typename std::ranges::range_value_t<R>::value_type;
+
+namespace detail {
+
+template <class T>
+join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options, std::uint32_t life_bits) {
+  const auto frame = child.release();
+  task_state& state = block_of<T>::state(frame);
+  start_task(on, state, block_of<T>::type, frame, options.name, life_bits);
+  return join_handle<T>(state);
+}
+
+}  // namespace detail
+
+/// asyncio's create_task: runs `child` concurrently on the current runtime, never on the caller's stack.
+///
+/// Throws std::logic_error outside of a runtime. Cost: one allocation, the frame that the task brings.
+template <class T>
+join_handle<T> spawn(task<T> child, spawn_options options = {}) {
+  return detail::spawn_task(detail::current_scheduler("spawn()"), std::move(child), options, 0);
+}
+/// Any other awaitable given as an rvalue: spawn(sleep(1s)).
+template <detail::owned_awaitable A>
+  requires(!is_task<A> && !is_join_handle<A>)
+join_handle<await_result_t<A>> spawn(A&& awaited, spawn_options options = {}) {
+  return spawn(detail::as_task<A>(std::forward<A>(awaited)), options);
+}
+/// f(args...) with both moved into the child, so that a coroutine lambda with captures is safe.
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn(F&& f, Args&&... args) {
+  return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...));
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn(spawn_options options, F&& f, Args&&... args) {
+  return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...), options);
+}
+
+/// As spawn, but the task never leaves the worker that spawned it.
+template <class T>
+join_handle<T> spawn_local(task<T> child, spawn_options options = {}) {
+  return detail::spawn_task(detail::current_scheduler("spawn_local()"), std::move(child), options, detail::task_life::pinned);
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn_local(F&& f, Args&&... args) {
+  return spawn_local(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...));
+}
+
+/// Lets others run: everything that is ready goes first (asyncio's sleep(0)). A cancellation point.
+/// Cost: about 10 ns. Threads: inside a task.
+class [[nodiscard]] yield_awaiter {
+ public:
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter) noexcept {
+    detail::here.task->leaf = waiter.address();
+    if (detail::interrupted(*detail::here.task)) return false;
+    detail::reschedule_current();
+    return true;
+  }
+  void await_resume() const { detail::deliver_request(); }
+};
+inline yield_awaiter yield() noexcept { return {}; }
+
+namespace this_task {
+
+/// Of the running task. All throw std::logic_error outside of a task.
+task_id id();
+std::string name();
+/// Cancellation requests so far, minus uncancel().
+int cancelling();
+/// Takes back one request; at zero one that was not delivered yet is withdrawn. Returns how many are left.
+int uncancel();
+/// A cancellation point that never suspends: throws cancelled_error (or timeout_error) if the next suspension would.
+void check_cancelled();
+
+}  // namespace this_task
+
+enum class task_state { ready, running, suspended, done };
+
+/// One line of all_tasks().
+struct task_info {
+  task_id id;
+  std::string name;
+  task_state state;
+  std::string where;  // what it waits for, where that is known
+};
+
+/// The unfinished tasks of the current runtime. A snapshot: a task that lives during the whole call is in it.
+std::vector<task_info> all_tasks();
+void dump_tasks(std::ostream& out);
+
+}  // namespace weft
