@@ -1,5 +1,6 @@
 #include "../support/weft_main.h"
 #include "config.h"
+#include <weft/runtime/to_thread.h>
 
 #include <vector>
 

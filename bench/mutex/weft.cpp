@@ -1,5 +1,6 @@
 #include "../support/weft_main.h"
 #include "config.h"
+#include <weft/sync/mutex.h>
 
 #include <vector>
 

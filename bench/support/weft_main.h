@@ -2,7 +2,9 @@
 #pragma once
 
 #include "bench.h"
-#include <weft/weft.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/spawn.h>
+#include <weft/runtime/task.h>
 
 namespace bench {
 

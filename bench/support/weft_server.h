@@ -2,7 +2,10 @@
 #pragma once
 
 #include "server.h"
-#include <weft/weft.h>
+#include <weft/net/server.h>
+#include <weft/net/tcp.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/signal_set.h>
 
 #include <atomic>
 

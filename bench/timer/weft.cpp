@@ -1,5 +1,7 @@
 #include "../support/weft_main.h"
 #include "sleepers.h"
+#include <weft/runtime/sleep.h>
+#include <weft/runtime/timeout.h>
 
 #include <vector>
 
