@@ -1,0 +1,56 @@
+#include "mutex.h"
+
+#include "../runtime/error.h"
+#include "detail/wake_list.h"
+
+namespace weft {
+
+void mutex::unlock() {
+  if (!release()) detail::throw_invalid_state("unlock of a mutex that is not locked");
+}
+
+bool mutex::release_slowly() noexcept {
+  const std::uint32_t before = word_.lock();
+  if ((before & is_locked) == 0) {
+    word_.unlock(before);
+    return false;
+  }
+  // The lock stays locked and changes its owner: nobody can come in between.
+  detail::wake_list next;
+  detail::wait_node* const heir = detail::claim_front(waiters_);
+  if (heir != nullptr) next.add(*heir);
+  word_.unlock((heir != nullptr ? is_locked : free) | (waiters_.empty() ? free : is_waited_for));
+  next.wake_all();
+  return true;
+}
+
+mutex::attempt mutex::grant_or_queue(detail::wait_node& waiter) noexcept {
+  const std::uint32_t before = word_.lock();
+  if ((before & is_locked) != 0) {
+    waiters_.push_back(waiter);
+    word_.unlock(before | is_waited_for);
+    return attempt::queued;
+  }
+  if (!waiter.claim()) {
+    word_.unlock(before);
+    return attempt::lost;
+  }
+  waiter.outcome = detail::wait_outcome::completed;
+  word_.unlock(before | is_locked);
+  return attempt::granted;
+}
+
+bool mutex::remove(detail::wait_node& waiter) noexcept {
+  const std::uint32_t before = word_.lock();
+  const bool waits = waiter.linked();
+  if (waits) detail::intrusive_list<detail::wait_node>::unlink(waiter);
+  word_.unlock(waiters_.empty() ? before & ~is_waited_for : before);
+  return waits;
+}
+
+detail::unlink_result mutex::lock_operation::take_out(detail::wait_node& self) noexcept {
+  const bool waited = static_cast<lock_operation&>(self).mutex_->remove(self);
+  return waited ? detail::unlink_result::removed : detail::unlink_result::completed;
+}
+
+}  // namespace weft
