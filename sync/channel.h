@@ -1,0 +1,464 @@
+#pragma once
+
+#include "../runtime/detail/intrusive_list.h"
+#include "../runtime/detail/spin_lock.h"
+#include "../runtime/detail/wait_node.h"
+#include "detail/ring.h"
+#include "detail/wake_list.h"
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace weft {
+
+/// A bounded stream of items from many senders to many receivers, which ends when it is closed.
+///
+/// First come, first served on both sides, and items arrive in the order in which they were sent. A
+/// channel of capacity 0 is a rendezvous: a send completes when a receiver takes its item.
+/// T: its move constructor does not throw (put others into a unique_ptr).
+///
+/// Threads: all members may be called from any thread. Destroy it when nobody waits.
+/// Cost: one short critical section an operation, or for many items at once. The buffer is
+/// allocated by the constructor, nothing later.
+template <detail::storable T>
+class channel {
+  class sender;
+  class receiver;
+
+ public:
+  class send_operation;
+  class send_many_operation;
+  class recv_operation;
+  class recv_many_operation;
+
+  explicit channel(std::size_t capacity) : capacity_(capacity) { buffer_.reserve(capacity); }
+  channel(const channel&) = delete;
+  channel& operator=(const channel&) = delete;
+  ~channel() = default;
+
+  /// Waits until there is room, or a receiver, and sends the item: true. False when the channel is
+  /// closed, also while it waits. The operation owns the item from the call on; with try_send it
+  /// stays with the caller unless it was sent. Cancellation: takes nothing: the item was not sent
+  /// and dies with the operation.
+  [[nodiscard]] send_operation send(T item) noexcept { return {*this, std::move(item)}; }
+
+  /// Waits for an item and takes it. Empty when the channel is closed and all items were taken.
+  /// Cancellation: takes nothing, no item is lost.
+  [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
+
+  /// Moves from `item` only if it was sent at once.
+  bool try_send(T&& item) noexcept;
+  bool try_send(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return try_send(T(item));
+  }
+  std::optional<T> try_recv() noexcept;
+
+  /// Sends all items, in order and as one sender: none of another comes between those that leave in
+  /// one go. Returns how many were sent: fewer only when the channel was closed meanwhile, or the
+  /// task was cancelled after some had been sent (the request stays pending). In a select it sends
+  /// what it can send at once, at least one. Sent items are moved from; the span outlives the
+  /// operation. Cancellation: may have transferred part; the count says how much.
+  [[nodiscard]] send_many_operation send_many(std::span<T> items) noexcept {
+    return {*this, items};
+  }
+
+  /// Waits for one item, then appends to `into` all that are there, `max` at most and no more than
+  /// the capacity at a time. Returns how many; 0 when the channel is closed and all items were
+  /// taken. Requires: max > 0. Makes room in `into` at the call, and may throw std::bad_alloc
+  /// there. Cancellation: takes nothing, no item is lost.
+  [[nodiscard]] recv_many_operation recv_many(std::vector<T>& into, std::size_t max) {
+    return {*this, into, max};
+  }
+
+  /// No item can be sent any more: those who wait to send give up, receivers get what is left and
+  /// then nothing.
+  void close() noexcept;
+
+  /// Snapshots.
+  [[nodiscard]] bool closed() const noexcept {
+    const detail::spin_guard guard(lock_);
+    return closed_;
+  }
+  [[nodiscard]] std::size_t size() const noexcept {
+    const detail::spin_guard guard(lock_);
+    return buffer_.size();
+  }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+ private:
+  enum class progress : std::uint8_t { done, blocked, lost };
+
+  progress send_locked(sender& self, detail::wake_list& woken) noexcept;
+  progress recv_locked(receiver& self, detail::wake_list& woken) noexcept;
+  progress commit(sender& self, detail::wake_list& woken) noexcept;
+  progress commit(receiver& self, detail::wake_list& woken) noexcept;
+  template <class Self, class Peer>
+  progress meet(Self& self, detail::intrusive_list<Peer>& peers, Peer*& met) noexcept;
+  void push(T*& next, T* end, detail::wake_list& woken) noexcept;
+  void pull(receiver& self, detail::wake_list& woken) noexcept;
+  void serve(receiver& claimed, T*& next, T* end, detail::wake_list& woken) noexcept;
+  template <class Wants, class Accept>
+  void drain(sender& claimed, Wants wants, Accept accept, detail::wake_list& woken) noexcept;
+  template <class Wants, class Accept>
+  void drain_all(Wants wants, Accept accept, detail::wake_list& woken) noexcept;
+  [[nodiscard]] bool has_room() const noexcept { return buffer_.size() < capacity_; }
+
+  const std::size_t capacity_;
+  mutable detail::spin_lock lock_;
+  // Guarded by lock_. Receivers wait only while there is nothing to take, senders only while there
+  // is no room; both wait only when they belong to one select.
+  bool closed_ = false;
+  detail::ring<T> buffer_;
+  detail::intrusive_list<sender> senders_;
+  detail::intrusive_list<receiver> receivers_;
+};
+
+// ---- Operations
+
+/// Somebody who sends items [next_, end_): one of its own, or those of a span.
+template <detail::storable T>
+class channel<T>::sender : public detail::leaf_operation<sender> {
+ public:
+  bool try_now() noexcept { return attempt(false); }
+  bool publish() noexcept { return !attempt(true); }
+  /// How many were sent.
+  std::size_t take() noexcept { return static_cast<std::size_t>(next_ - begin_); }
+
+  sender(sender&&) noexcept = default;
+  sender& operator=(sender&&) = delete;
+  ~sender() = default;
+
+ protected:
+  explicit sender(channel& into) noexcept : channel_(&into) { this->unlink = take_out; }
+  void set_items(T* first, std::size_t count) noexcept {
+    begin_ = next_ = first;
+    end_ = first + count;
+  }
+
+ private:
+  friend class channel;
+
+  bool attempt(bool may_wait) noexcept {
+    detail::wake_list woken;
+    progress reached;
+    {
+      const detail::spin_guard guard(channel_->lock_);
+      reached = channel_->send_locked(*this, woken);
+      if (reached == progress::blocked && may_wait) channel_->senders_.push_back(*this);
+    }
+    woken.wake_all();
+    return reached == progress::done;
+  }
+  static detail::unlink_result take_out(detail::wait_node& self) noexcept;
+
+  channel* channel_;
+  T* begin_ = nullptr;
+  T* next_ = nullptr;
+  T* end_ = nullptr;
+};
+
+/// Awaitable of bool: was it sent?
+template <detail::storable T>
+class [[nodiscard]] channel<T>::send_operation : public sender {
+ public:
+  send_operation(channel& into, T&& item) noexcept : sender(into), item_(std::move(item)) {
+    this->set_items(&item_, 1);
+  }
+  send_operation(send_operation&& other) noexcept
+      : sender(std::move(other)), item_(std::move(other.item_)) {
+    this->set_items(&item_, 1);
+  }
+  send_operation& operator=(send_operation&&) = delete;
+  ~send_operation() = default;
+
+  bool take() noexcept { return sender::take() == 1; }
+  bool await_resume() {
+    sender::await_resume();
+    return take();
+  }
+
+ private:
+  T item_;
+};
+
+/// Awaitable of std::size_t: how many were sent?
+template <detail::storable T>
+class [[nodiscard]] channel<T>::send_many_operation : public sender {
+ public:
+  send_many_operation(channel& into, std::span<T> items) noexcept : sender(into) {
+    this->set_items(items.data(), items.size());
+  }
+  [[nodiscard]] std::size_t await_resume() { return sender::await_resume(); }
+};
+
+/// Somebody who takes one item into its own slot, or up to room_ of them into a vector.
+template <detail::storable T>
+class channel<T>::receiver : public detail::leaf_operation<receiver> {
+ public:
+  bool try_now() noexcept { return attempt(false); }
+  bool publish() noexcept { return !attempt(true); }
+  void take() noexcept {}
+
+  receiver(receiver&&) noexcept = default;
+  receiver& operator=(receiver&&) = delete;
+  ~receiver() = default;
+
+ protected:
+  receiver(channel& from, std::vector<T>* into, std::size_t room) noexcept
+      : channel_(&from), into_(into), room_(room) {
+    this->unlink = take_out;
+  }
+
+  std::optional<T> item_;  // of recv()
+  std::size_t received_ = 0;
+
+ private:
+  friend class channel;
+
+  [[nodiscard]] bool wants_more() const noexcept { return received_ < room_; }
+  void accept(T&& item) noexcept {
+    if (into_ == nullptr) {
+      item_.emplace(std::move(item));
+    } else {
+      assert(into_->size() < into_->capacity() && "recv_many's vector was changed meanwhile");
+      into_->push_back(std::move(item));
+    }
+    ++received_;
+  }
+  bool attempt(bool may_wait) noexcept {
+    detail::wake_list woken;
+    progress reached;
+    {
+      const detail::spin_guard guard(channel_->lock_);
+      reached = channel_->recv_locked(*this, woken);
+      if (reached == progress::blocked && may_wait) channel_->receivers_.push_back(*this);
+    }
+    woken.wake_all();
+    return reached == progress::done;
+  }
+  static detail::unlink_result take_out(detail::wait_node& self) noexcept {
+    auto& waiter = static_cast<receiver&>(self);
+    return detail::unlink_under(waiter.channel_->lock_, waiter);
+  }
+
+  channel* channel_;
+  std::vector<T>* into_;
+  std::size_t room_;
+};
+
+/// Awaitable of std::optional<T>.
+template <detail::storable T>
+class [[nodiscard]] channel<T>::recv_operation : public receiver {
+ public:
+  explicit recv_operation(channel& from) noexcept : receiver(from, nullptr, 1) {}
+
+  std::optional<T> take() noexcept { return std::move(this->item_); }
+  [[nodiscard]] std::optional<T> await_resume() {
+    receiver::await_resume();
+    return take();
+  }
+};
+
+/// Awaitable of std::size_t: how many were appended?
+template <detail::storable T>
+class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
+ public:
+  recv_many_operation(channel& from, std::vector<T>& into, std::size_t max)
+      : receiver(from, &into, std::min(max, std::max<std::size_t>(from.capacity_, 1))) {
+    const std::size_t needed =
+        into.size() + std::min(max, std::max<std::size_t>(from.capacity_, 1));
+    if (needed > into.capacity()) into.reserve(std::max(needed, into.capacity() * 2));
+  }
+
+  std::size_t take() noexcept { return this->received_; }
+  [[nodiscard]] std::size_t await_resume() {
+    receiver::await_resume();
+    return take();
+  }
+};
+
+// ---- Sending. Everything from here on runs under lock_.
+
+template <detail::storable T>
+auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept -> progress {
+  if (closed_ || self.next_ == self.end_) return self.claim() ? progress::done : progress::lost;
+  if (self.group != nullptr) {
+    if (const progress reached = commit(self, woken); reached != progress::done) return reached;
+  }
+  push(self.next_, self.end_, woken);
+  const bool done = self.next_ == self.end_ || self.group != nullptr;
+  return done ? progress::done : progress::blocked;
+}
+
+// A member of a select decides for it, if it can send now: then it must, and did if that took a
+// receiver who may be in a select as well.
+template <detail::storable T>
+auto channel<T>::commit(sender& self, detail::wake_list& woken) noexcept -> progress {
+  if (has_room()) return self.claim() ? progress::done : progress::lost;
+  receiver* met = nullptr;
+  const progress reached = meet(self, receivers_, met);
+  if (met != nullptr) serve(*met, self.next_, self.end_, woken);
+  return reached;
+}
+
+// The first of `peers` that can be claimed together with self, unlinked; not those of its own
+// select.
+template <detail::storable T>
+template <class Self, class Peer>
+auto channel<T>::meet(Self& self, detail::intrusive_list<Peer>& peers, Peer*& met) noexcept
+    -> progress {
+  Peer* next = nullptr;
+  for (Peer* peer = peers.front(); peer != nullptr; peer = next) {
+    next = peers.after(*peer);
+    if (peer->group == self.group) continue;
+    const detail::meeting claimed = detail::claim_both(self, *peer);
+    if (claimed == detail::meeting::self_gone) return progress::lost;
+    detail::intrusive_list<Peer>::unlink(*peer);
+    if (claimed == detail::meeting::both) {
+      met = peer;
+      return progress::done;
+    }
+  }
+  return progress::blocked;
+}
+
+// Moves items to receivers and into the buffer, as far as they fit.
+template <detail::storable T>
+void channel<T>::push(T*& next, T* end, detail::wake_list& woken) noexcept {
+  while (next != end) {
+    if (receiver* const waiting = detail::claim_front(receivers_)) {
+      serve(*waiting, next, end, woken);
+    } else if (has_room()) {
+      buffer_.push_back(std::move(*next++));
+    } else {
+      return;
+    }
+  }
+}
+
+template <detail::storable T>
+void channel<T>::serve(receiver& claimed, T*& next, T* end, detail::wake_list& woken) noexcept {
+  while (next != end && claimed.wants_more()) claimed.accept(std::move(*next++));
+  woken.add(claimed);
+}
+
+template <detail::storable T>
+bool channel<T>::try_send(T&& item) noexcept {
+  detail::wake_list woken;
+  T* next = &item;
+  {
+    const detail::spin_guard guard(lock_);
+    if (!closed_) push(next, &item + 1, woken);
+  }
+  woken.wake_all();
+  return next != &item;
+}
+
+// A sender of many that was cancelled half-way completes with what it has sent.
+template <detail::storable T>
+detail::unlink_result channel<T>::sender::take_out(detail::wait_node& self) noexcept {
+  auto& waiter = static_cast<sender&>(self);
+  if (detail::unlink_under(waiter.channel_->lock_, waiter) == detail::unlink_result::completed) {
+    return detail::unlink_result::completed;
+  }
+  if (waiter.next_ == waiter.begin_) return detail::unlink_result::removed;
+  waiter.outcome = detail::wait_outcome::completed;
+  detail::wake(*waiter.task);
+  return detail::unlink_result::completed;
+}
+
+// ---- Receiving
+
+template <detail::storable T>
+auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept -> progress {
+  if (self.group != nullptr) {
+    if (const progress reached = commit(self, woken); reached != progress::done) return reached;
+  }
+  pull(self, woken);
+  const bool done = !self.wants_more() || self.received_ > 0 || closed_;
+  return done ? progress::done : progress::blocked;
+}
+
+template <detail::storable T>
+auto channel<T>::commit(receiver& self, detail::wake_list& woken) noexcept -> progress {
+  if (!buffer_.empty() || closed_) return self.claim() ? progress::done : progress::lost;
+  sender* met = nullptr;
+  const progress reached = meet(self, senders_, met);
+  if (met != nullptr) {
+    drain(
+        *met, [&] { return self.wants_more(); }, [&](T&& item) { self.accept(std::move(item)); },
+        woken);
+  }
+  return reached;
+}
+
+// Takes what is there, oldest first, and lets waiting senders fill the room that this makes.
+template <detail::storable T>
+void channel<T>::pull(receiver& self, detail::wake_list& woken) noexcept {
+  while (self.wants_more() && !buffer_.empty()) {
+    self.accept(std::move(buffer_.front()));
+    buffer_.drop_front();
+  }
+  if (senders_.empty()) return;
+  drain_all([&] { return self.wants_more(); }, [&](T&& item) { self.accept(std::move(item)); },
+            woken);
+  drain_all([&] { return has_room(); }, [&](T&& item) { buffer_.push_back(std::move(item)); },
+            woken);
+}
+
+// Takes items of waiting senders while they are wanted.
+template <detail::storable T>
+template <class Wants, class Accept>
+void channel<T>::drain_all(Wants wants, Accept accept, detail::wake_list& woken) noexcept {
+  while (wants()) {
+    sender* const waiting = detail::claim_front(senders_);
+    if (waiting == nullptr) return;
+    drain(*waiting, wants, accept, woken);
+  }
+}
+
+// At least one item is wanted. A sender that has more keeps its place, unless it is in a select.
+template <detail::storable T>
+template <class Wants, class Accept>
+void channel<T>::drain(sender& claimed, Wants wants, Accept accept,
+                       detail::wake_list& woken) noexcept {
+  do {
+    accept(std::move(*claimed.next_++));
+  } while (claimed.next_ != claimed.end_ && wants());
+  if (claimed.next_ != claimed.end_ && claimed.group == nullptr) {
+    senders_.push_front(claimed);
+  } else {
+    woken.add(claimed);
+  }
+}
+
+template <detail::storable T>
+std::optional<T> channel<T>::try_recv() noexcept {
+  recv_operation operation(*this);
+  operation.try_now();
+  return operation.take();
+}
+
+// ---- The end
+
+template <detail::storable T>
+void channel<T>::close() noexcept {
+  detail::wake_list woken;
+  {
+    const detail::spin_guard guard(lock_);
+    closed_ = true;
+    while (sender* const waiting = detail::claim_front(senders_)) woken.add(*waiting);
+    while (receiver* const waiting = detail::claim_front(receivers_)) woken.add(*waiting);
+  }
+  woken.wake_all();
+}
+
+}  // namespace weft
