@@ -20,6 +20,8 @@ struct interrupt_scope {
 /// Enters and leaves a scope of the running task, innermost last.
 void enter_scope(interrupt_scope& scope);
 void leave_scope(interrupt_scope& scope) noexcept;
+/// The time-out of a deadline that encloses the caller, on its way out.
+bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept;
 
 }  // namespace detail
 
@@ -81,7 +83,7 @@ namespace detail {
 
 /// Calls a body with the scope or without, whichever it takes; a plain void body becomes a task that is done.
 template <class F, class... Args>
-task<body_value_t<F, Args...>> call_body(F& body, Args&... args) {
+task<body_value_t<F, Args&...>> call_body(F& body, Args&... args) {
   if constexpr (std::invocable<F&, Args&...>) {
     if constexpr (std::is_void_v<std::invoke_result_t<F&, Args&...>>) {
       body(args...);

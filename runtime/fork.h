@@ -1,5 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <deque>
+#include <vector>
+
 #include "spawn.h"
 
 namespace weft {
@@ -106,6 +110,39 @@ class [[nodiscard]] forked {
 template <class T>
 forked<T> fork(task<T> child) {
   return forked<T>(std::move(child));
+}
+
+namespace detail {
+
+template <class T>
+task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
+  std::deque<forked<T>> forks;  // stable addresses; destroyed newest first
+  for (auto& child : children) forks.emplace_back(std::move(child));
+  if constexpr (std::is_void_v<T>) {
+    while (!forks.empty()) {
+      co_await forks.back();
+      forks.pop_back();
+    }
+  } else {
+    std::vector<value_t<T>> newest_first;
+    newest_first.reserve(forks.size());
+    while (!forks.empty()) {
+      newest_first.push_back(value_t<T>(co_await forks.back()));
+      forks.pop_back();
+    }
+    std::reverse(newest_first.begin(), newest_first.end());
+    co_return newest_first;
+  }
+}
+
+}  // namespace detail
+
+/// Forks all children and awaits them, newest first: their results in order.
+template <task_range R>
+task<detail::vector_of_t<range_task_t<R>>> fork_all(R&& children) {
+  std::vector<task<range_task_t<R>>> owned;
+  for (auto&& each : children) owned.push_back(std::ranges::range_value_t<R>(std::move(each)));
+  return detail::run_fork_all<range_task_t<R>>(std::move(owned));
 }
 
 }  // namespace weft

@@ -44,7 +44,9 @@ class [[nodiscard]] result {
  public:
   using value_type = T;
 
-  result(value_t<T> value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  result(value_t<T> value)
+    requires(!std::is_same_v<value_t<T>, std::exception_ptr>)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
   result()
     requires std::is_void_v<T>
       : state_(std::in_place_index<0>) {}

@@ -2,12 +2,19 @@
 
 #include <stdexcept>
 
-#include "detail/worker.h"
+#include "detail/scheduler.h"
 
 namespace weft {
 namespace detail {
 
-timer_wheel& local_timers() noexcept { return worker::current()->timers(); }
+void arm_timer(timer_node& timer, task_state& task) noexcept {
+  if (worker* self = worker::current()) {
+    self->timers().arm(timer);
+    return;
+  }
+  worker& first = scheduler::at(task.runtime).worker_at(0);
+  if (first.timers().arm(timer)) first.notify();
+}
 
 bool sleep_operation::await_ready() {
   if (awaited) [[unlikely]] throw_awaited_twice();
@@ -28,7 +35,7 @@ bool sleep_operation::publish() noexcept {
   timer_.owner = this;
   timer_.fire = on_fire;
   timer_.claim = on_claim;
-  local_timers().arm(timer_);
+  arm_timer(timer_, *task);
   return true;
 }
 

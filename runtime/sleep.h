@@ -36,8 +36,8 @@ class sleep_operation : public leaf_operation<sleep_operation> {
   bool immediate_;  // gives way once, without a timer
 };
 
-/// The wheel of this worker. A timer armed from elsewhere goes to the runtime's first worker.
-timer_wheel& local_timers() noexcept;
+/// Arms a timer of `task` in the wheel of this worker; from a thread that is none, in that of the runtime's first worker.
+void arm_timer(timer_node& timer, task_state& task) noexcept;
 
 }  // namespace detail
 

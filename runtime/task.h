@@ -80,9 +80,21 @@ class result_slot {
       return value_t<T>(take());
     }
   }
+  value_t<T> copy_value() {
+    if constexpr (std::is_void_v<T>) {
+      check();
+      return {};
+    } else {
+      return value_t<T>(copy());
+    }
+  }
   result<T> take_result() {
     if (failed()) return result<T>(error_);
     return result<T>(take_value());
+  }
+  result<T> copy_result() {
+    if (failed()) return result<T>(error_);
+    return result<T>(copy_value());
   }
 
  private:

@@ -42,6 +42,11 @@ void schedule(task_state& task) noexcept {
   scheduler::at(task.runtime).push_remote(task);
 }
 
+void schedule_back(task_state& task) noexcept {
+  if (here.runtime == task.runtime) [[likely]] return worker::current()->push_back(task);
+  scheduler::at(task.runtime).push_remote(task);
+}
+
 void reschedule_current() noexcept { worker::current()->push_back(*here.task); }
 
 int register_source(io_source& source) noexcept { return worker::current()->poll().add(source.fd(), source.tag()); }

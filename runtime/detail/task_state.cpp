@@ -248,6 +248,20 @@ int uncancel(task_state& task) noexcept {
   }
 }
 
+bool retract(task_state& task, int before, bool pending_before) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    const std::uint64_t left = (word & count_mask) == 0 ? 0 : (word >> 56) - 1;
+    std::uint64_t less = (word & ~count_mask) | left << 56;
+    const bool ours = left <= static_cast<std::uint64_t>(before);
+    if (ours && !pending_before) less &= ~request;
+    if (transition(task, word, less)) return ours;
+  }
+}
+
+bool request_pending(const task_state& task) noexcept { return (peek(task) & request) != 0; }
+void repost_request(task_state& task) noexcept { task.wait.fetch_or(request, std::memory_order_acq_rel); }  // see `wait`
+
 bool interrupted(const task_state& task) noexcept {
   const std::uint64_t word = peek(task);
   return (word & shielded) == 0 && (word & (request | level)) != 0;
@@ -293,6 +307,9 @@ bool unseen_failure(std::uint32_t life) noexcept {
 
 /// In order of registration: the list was built newest first.
 void tell(completion_waiter* newest, task_state& task) noexcept {
+  if (newest == nullptr) return;
+  // A waiter that several tasks share (child_set) is always alone, and its link is not written.
+  if (newest->next == nullptr) return newest->on_done(*newest, task);
   completion_waiter* oldest = nullptr;
   while (newest != nullptr) {
     completion_waiter* next = newest->next;

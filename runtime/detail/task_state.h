@@ -141,6 +141,8 @@ void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
 /// Puts a task that is not queued into a queue of its scheduler. Any thread. Defined by the scheduler: the one call that
 /// goes up.
 void schedule(task_state& task) noexcept;
+/// ... behind everything that is ready.
+void schedule_back(task_state& task) noexcept;
 /// Accounting at the end of a task's life, and the report of a failure nobody has seen. Defined by the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;
 void report_unretrieved(task_state& task) noexcept;
@@ -160,6 +162,12 @@ void clear_level(task_state& task) noexcept;
 /// asyncio's cancelling() and uncancel(). Reaching zero withdraws a request that was not delivered.
 int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
+/// A scope that made one request of its own takes it back. True: no more requests are left than the `before` it found, so
+/// the cancellation was its own; one that was not delivered is withdrawn then, unless one was pending before.
+bool retract(task_state& task, int before, bool pending_before) noexcept;
+bool request_pending(const task_state& task) noexcept;
+/// Makes a delivered request pending again, without counting it.
+void repost_request(task_state& task) noexcept;
 /// A request is pending that the next suspension would deliver. Owner only.
 bool interrupted(const task_state& task) noexcept;
 /// An expired scope of the task is not left yet. Owner only.

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+
+#include "spawn.h"
+
+namespace weft {
+
+namespace detail {
+
+/// Awaits A in place and gives its outcome as a value.
+template <class A>
+class [[nodiscard]] result_awaiter {
+ public:
+  using value_type = await_result_t<A>;
+
+  explicit result_awaiter(A&& awaited) : awaited_(std::forward<A>(awaited)) {}
+  result_awaiter(result_awaiter&& other) noexcept : awaited_(std::forward<A>(other.awaited_)) {}
+  result_awaiter& operator=(result_awaiter&&) = delete;
+  ~result_awaiter() = default;
+
+  bool await_ready() {
+    if (awaiter_) [[unlikely]] throw_awaited_twice();
+    awaiter_.emplace(static_cast<A&&>(awaited_));
+    requests_before_ = here.task == nullptr ? 0 : cancelling(*here.task);
+    return awaiter_->awaiter.await_ready();
+  }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) { return suspend_with(awaiter_->awaiter, waiter); }
+  [[nodiscard]] result<value_type> await_resume() {
+    if constexpr (requires { awaiter_->awaiter.await_resume_result(); }) {
+      return awaiter_->awaiter.await_resume_result();
+    } else {
+      try {
+        if constexpr (std::is_void_v<value_type>) {
+          awaiter_->awaiter.await_resume();
+          return {};
+        } else {
+          return result<value_type>(value_t<value_type>(awaiter_->awaiter.await_resume()));
+        }
+      } catch (const cancelled_error&) {
+        // Our own cancellation goes on; that of a child is a value.
+        if (here.task != nullptr && cancelling(*here.task) > requests_before_) throw;
+        return result<value_type>(std::current_exception());
+      } catch (...) {
+        return result<value_type>(std::current_exception());
+      }
+    }
+  }
+
+ private:
+  struct holder {
+    explicit holder(A&& awaited) : awaiter(get_awaiter(static_cast<A&&>(awaited))) {}
+    decltype(get_awaiter(std::declval<A>())) awaiter;
+  };
+
+  A awaited_;
+  std::optional<holder> awaiter_;
+  int requests_before_ = 0;
+};
+
+}  // namespace detail
+
+/// The value, or the exception, as a value. The cancellation of the awaiting task still throws; a cancelled child does not.
+/// I/O errors create no exception on the way: a reset costs no unwinding.
+template <awaitable A>
+detail::result_awaiter<A> as_result(A&& awaited) {
+  return detail::result_awaiter<A>(std::forward<A>(awaited));
+}
+
+}  // namespace weft

@@ -1,0 +1,83 @@
+#pragma once
+
+// Children of one awaiting task: what gather and select start, watch, cancel and wait for.
+//
+// The children are tasks of their own, but owned by the awaiter in the parent's frame: it holds a handle on each, and the
+// parent is not resumed before the last one has ended. So the children may point into the awaiter, and one shared
+// completion_waiter serves all of them.
+
+#include <coroutine>
+#include <span>
+#include <utility>
+
+#include "wait_node.h"
+
+namespace weft::detail {
+
+/// The frame of a child: unstarted it is destroyed with the awaiter, started it is dropped.
+class child_frame {
+ public:
+  child_frame() noexcept = default;
+  child_frame(task_state& state, const task_type& type, std::coroutine_handle<> frame) noexcept
+      : state_(&state), type_(&type), frame_(frame) {}
+  child_frame(child_frame&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)), type_(other.type_), frame_(other.frame_), started_(other.started_) {}
+  child_frame& operator=(child_frame&& other) noexcept {
+    child_frame old(std::move(*this));
+    state_ = std::exchange(other.state_, nullptr);
+    type_ = other.type_;
+    frame_ = other.frame_;
+    started_ = other.started_;
+    return *this;
+  }
+  ~child_frame() {
+    if (state_ == nullptr) return;
+    if (started_) {
+      drop_handle(*state_);
+    } else {
+      frame_.destroy();
+    }
+  }
+
+  /// Makes it a task with one waiter and queues it behind everything that is ready.
+  void start(completion_waiter& waiter) noexcept;
+  [[nodiscard]] bool started() const noexcept { return started_; }
+  [[nodiscard]] task_state& state() const noexcept { return *state_; }
+
+ private:
+  task_state* state_ = nullptr;
+  const task_type* type_ = nullptr;
+  std::coroutine_handle<> frame_;
+  bool started_ = false;
+};
+
+enum class on_failure : std::uint8_t { cancel_siblings, keep_going };
+
+/// gather: starts all children, waits for all.
+///
+/// Cancellation: cancels all children and waits for their end; then throws, also if the children swallowed it.
+class child_set : public wait_node, public completion_waiter {
+ public:
+  child_set(std::span<child_frame> children, on_failure policy) noexcept;
+
+  /// Starts them. True: suspended.
+  bool start(std::coroutine_handle<> parent) noexcept;
+  /// After all have ended: throws if the wait was cancelled, or a child failed and that counts.
+  void check();
+
+ private:
+  static void on_child_done(completion_waiter& self, task_state& child) noexcept;
+  static unlink_result cancel_children(wait_node& self) noexcept;
+  void cancel_all(const task_state* except) noexcept;
+
+  std::span<child_frame> children_;
+  on_failure policy_;
+  // The parent's cancellation was passed on. Written while the parent is BUSY or running, read by the parent.
+  bool cancelled_ = false;
+  //   written by  the parent (start) and ending children; acq_rel: the last one wakes the parent with all results seen
+  atomic<std::size_t> pending_{0};
+  //   written by  the first child that fails, by compare-exchange; read by the parent after the last end
+  atomic<task_state*> failed_{nullptr};
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,44 @@
+#include "time_limit.h"
+
+#include "../sleep.h"
+
+namespace weft::detail {
+
+void time_limit::start(clock::time_point when) noexcept {
+  assert(!active_ && here.task != nullptr);
+  timer_.task = here.task;
+  active_ = true;
+  requests_before_ = cancelling(*here.task);
+  pending_before_ = request_pending(*here.task);
+  arm(when);
+}
+
+void time_limit::arm(clock::time_point when) noexcept {
+  timer_.when = when;
+  if (when == clock::time_point::max()) return;
+  if (when <= clock::now()) return on_fire(timer_);  // seen at the first suspension
+  arm_timer(timer_, *timer_.task);
+}
+
+void time_limit::on_fire(timer_node& self) noexcept {
+  auto& limit = static_cast<limit_timer&>(self);
+  limit.expired.store(true, std::memory_order_release);  // release: see expired
+  cancel(*limit.task);
+  limit.end_fire();
+}
+
+bool time_limit::reschedule(clock::time_point when) noexcept {
+  if (!active_ || expired()) return false;
+  if (!timer_wheel::disarm(timer_)) return false;
+  arm(when);
+  return true;
+}
+
+bool time_limit::finish() noexcept {
+  active_ = false;
+  timer_wheel::finish_disarm(timer_);
+  if (!expired()) return false;
+  return retract(*timer_.task, requests_before_, pending_before_);
+}
+
+}  // namespace weft::detail

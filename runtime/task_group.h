@@ -1,0 +1,152 @@
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <vector>
+
+#include "cancel.h"
+#include "spawn.h"
+
+namespace weft {
+
+/// asyncio.TaskGroup: children that end before the scope does. Made by with_task_group.
+///
+/// Threads: used by the body and by descendants of the group, on any worker. Cost of a child: its frame, and one small node
+/// that is reused.
+class task_group {
+ public:
+  task_group(const task_group&) = delete;
+  task_group& operator=(const task_group&) = delete;
+
+  /// Starts a child. After the end of the group, or once it is being cancelled, throws invalid_state_error and destroys the
+  /// task unrun.
+  template <class T>
+  join_handle<T> spawn(task<T> child, spawn_options options = {}) {
+    member* place = begin_spawn();
+    const auto frame = child.release();
+    start(*place, detail::block_of<T>::state(frame), detail::block_of<T>::type, frame, options.name);
+    return join_handle<T>(detail::block_of<T>::state(frame));
+  }
+  template <detail::owned_awaitable A>
+    requires(!is_task<A> && !is_join_handle<A>)
+  join_handle<await_result_t<A>> spawn(A&& awaited, spawn_options options = {}) {
+    return spawn(detail::as_task<A>(std::forward<A>(awaited)), options);
+  }
+  template <class F, class... Args>
+    requires task_function<F, Args...>
+  join_handle<task_value_t<F, Args...>> spawn(F&& f, Args&&... args) {
+    return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...));
+  }
+  template <class F, class... Args>
+    requires task_function<F, Args...>
+  join_handle<task_value_t<F, Args...>> spawn(spawn_options options, F&& f, Args&&... args) {
+    return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...), options);
+  }
+
+  /// Ends the group early: cancels body and children; the scope then ends without an exception. Idempotent.
+  void cancel() noexcept;
+
+  /// For with_task_group: made by the task that owns the scope.
+  task_group() noexcept;
+  ~task_group();
+  /// Waits for all children; throws as the scope has to. `body`: what the body threw, or null.
+  task<> finish(std::exception_ptr body);
+
+ private:
+  enum class phase : unsigned char { open, aborting, closed };
+
+  /// A child's place in the group.
+  struct member : detail::completion_waiter, detail::list_node {
+    task_group* group = nullptr;
+    detail::task_state* child = nullptr;
+  };
+
+  /// Waits until the last child has ended.
+  class join : public detail::leaf_operation<join> {
+   public:
+    explicit join(task_group& group) noexcept : group_(group) {}
+    bool try_now() noexcept;
+    bool publish() noexcept;
+    void take() const noexcept {}
+
+   private:
+    static detail::unlink_result cancel_wait(detail::wait_node& self) noexcept;
+    task_group& group_;
+  };
+
+  member* begin_spawn();
+  void start(member& place, detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame,
+             std::string_view name);
+  void add_failure(std::exception_ptr error);
+  void abort() noexcept;
+  void cancel_children() noexcept;
+  bool end_body() noexcept;
+  static void on_child_done(detail::completion_waiter& self, detail::task_state& child) noexcept;
+
+  // Immutable.
+  detail::task_state& owner_;
+  const int requests_before_;
+  const bool pending_before_;
+
+  detail::spin_lock lock_;
+  // Guarded by lock_.
+  detail::intrusive_list<member> children_;
+  detail::intrusive_list<member> cancelled_children_;  // still running
+  detail::intrusive_list<member> spare_;
+  std::vector<std::exception_ptr> failures_;
+  std::size_t unfinished_ = 0;
+  detail::wait_node* joiner_ = nullptr;
+  phase phase_ = phase::open;
+  bool body_running_ = true;
+  bool interrupted_body_ = false;  // we have cancelled the owner, and take it back
+  bool interrupting_ = false;      // ... and are in the middle of it
+  bool join_cancelled_ = false;    // the owner was cancelled while it waited for the children
+};
+
+namespace detail {
+
+template <class F>
+task<body_value_t<F, task_group&>> run_task_group(F body) {
+  using value = body_value_t<F, task_group&>;
+  task_group group;
+  std::exception_ptr error;
+  if constexpr (std::is_void_v<value>) {
+    try {
+      co_await call_body(body, group);
+    } catch (...) {  // judged when the children have ended
+      error = std::current_exception();
+    }
+    co_await group.finish(error);
+  } else {
+    std::optional<value_t<value>> outcome;
+    try {
+      outcome.emplace(co_await call_body(body, group));
+    } catch (...) {  // judged when the children have ended
+      error = std::current_exception();
+    }
+    co_await group.finish(error);
+    if (!outcome) throw cancelled_error();  // ended early: there is no value
+    co_return static_cast<value>(std::move(*outcome));
+  }
+}
+
+}  // namespace detail
+
+/// Runs body(group) and waits for every child it spawned, and those they spawned.
+///
+/// On the first failure (a cancellation is none) body and children are cancelled, all are awaited, and the failures come as
+/// one exception_group, also when there is only one. Cancellation: cancels body and children, waits for them, then throws;
+/// if there were failures these are thrown and the request stays pending.
+template <scope_body<task_group&> F>
+  requires safe_in_await<F>
+task<body_value_t<F, task_group&>> with_task_group(F&& body) {
+  return detail::run_task_group<std::decay_t<F>>(std::forward<F>(body));
+}
+template <scope_body<task_group&> F>
+  requires(!safe_in_await<F>)
+[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+task<body_value_t<F, task_group&>> with_task_group(F&& body) {
+  return detail::run_task_group<std::decay_t<F>>(std::forward<F>(body));
+}
+
+}  // namespace weft

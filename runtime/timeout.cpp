@@ -1,0 +1,34 @@
+#include "timeout.h"
+
+#include "sleep.h"
+
+namespace weft {
+
+deadline::deadline(clock::time_point when) {
+  detail::enter_scope(scope_);
+  timer_.scope = &scope_;
+  timer_.fire = on_fire;
+  timer_.when = when;
+  detail::arm_timer(timer_, *scope_.task);
+}
+
+deadline::~deadline() {
+  detail::timer_wheel::finish_disarm(timer_);
+  detail::leave_scope(scope_);
+}
+
+void deadline::on_fire(detail::timer_node& self) noexcept {
+  auto& timer = static_cast<scope_timer&>(self);
+  timer.scope->expired.store(true, std::memory_order_release);  // release: see expired
+  detail::interrupt(*timer.scope->task);
+  timer.end_fire();
+}
+
+bool deadline::move_to(clock::time_point when) noexcept {
+  if (!detail::timer_wheel::disarm(timer_)) return false;
+  timer_.when = when;
+  detail::arm_timer(timer_, *scope_.task);
+  return true;
+}
+
+}  // namespace weft
