@@ -109,6 +109,10 @@ class channel {
   void drain(sender& claimed, Wants wants, Accept accept, detail::wake_list& woken) noexcept;
   template <class Wants, class Accept>
   void drain_all(Wants wants, Accept accept, detail::wake_list& woken) noexcept;
+  [[nodiscard]] bool sends_all(const sender& self) const noexcept {
+    const auto count = static_cast<std::size_t>(self.end_ - self.next_);
+    return count <= 1 || closed_ || count <= capacity_ - buffer_.size();
+  }
   [[nodiscard]] bool has_room() const noexcept { return buffer_.size() < capacity_; }
 
   const std::size_t capacity_;
@@ -151,6 +155,8 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
     progress reached;
     {
       const detail::spin_guard guard(channel_->lock_);
+      // All or nothing while it is not published: a select may still begin with another arm.
+      if (!may_wait && !channel_->sends_all(*this)) return false;
       reached = channel_->send_locked(*this, woken);
       if (reached == progress::blocked && may_wait) channel_->senders_.push_back(*this);
     }

@@ -1,0 +1,157 @@
+#pragma once
+
+#include "../runtime/detail/intrusive_list.h"
+#include "../runtime/detail/spin_lock.h"
+#include "../runtime/detail/wait_node.h"
+#include "mutex.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+class wake_list;
+}
+
+/// Holds a shared_mutex for reading, and unlocks it in its destructor. May be moved, and destroyed
+/// on another worker than the one that locked.
+class [[nodiscard]] shared_lock_guard {
+ public:
+  shared_lock_guard() noexcept = default;
+  shared_lock_guard(shared_lock_guard&& other) noexcept
+      : mutex_(std::exchange(other.mutex_, nullptr)) {}
+  shared_lock_guard& operator=(shared_lock_guard&& other) noexcept {
+    shared_lock_guard old(std::move(*this));
+    mutex_ = std::exchange(other.mutex_, nullptr);
+    return *this;
+  }
+  ~shared_lock_guard() { unlock(); }
+
+  /// Unlocks now. Nothing happens when the guard is empty.
+  void unlock() noexcept;
+  [[nodiscard]] bool owns_lock() const noexcept { return mutex_ != nullptr; }
+  explicit operator bool() const noexcept { return owns_lock(); }
+
+ private:
+  friend class shared_mutex;
+  explicit shared_lock_guard(shared_mutex* owned) noexcept : mutex_(owned) {}
+
+  shared_mutex* mutex_ = nullptr;
+};
+
+/// Many readers or one writer.
+///
+/// First come, first served: readers that wait next to each other enter together, and a reader that
+/// comes while a writer waits lines up behind it, so neither side starves. A reader that locks
+/// again while it holds the lock may therefore wait for itself.
+///
+/// Threads: all members may be called from any thread. Destroy it unlocked, when nobody waits.
+/// Cost: one short critical section an operation, no allocation.
+class shared_mutex {
+  class waiter;
+
+ public:
+  class lock_operation;
+  class lock_shared_operation;
+
+  constexpr shared_mutex() noexcept = default;
+  shared_mutex(const shared_mutex&) = delete;
+  shared_mutex& operator=(const shared_mutex&) = delete;
+
+  /// Waits until nobody has the lock and takes it for writing.
+  /// Cancellation: takes nothing, and gives up its place in the line.
+  [[nodiscard]] lock_operation lock() noexcept;
+  /// Waits until no writer has the lock or is ahead, and takes it for reading.
+  /// Cancellation: takes nothing, and gives up its place in the line.
+  [[nodiscard]] lock_shared_operation lock_shared() noexcept;
+
+  /// The lock if it can be had without waiting; else the guard is empty.
+  lock_guard try_lock() noexcept;
+  shared_lock_guard try_lock_shared() noexcept;
+
+  /// A snapshot: somebody writes.
+  [[nodiscard]] bool locked() const noexcept;
+  /// A snapshot: how many read.
+  [[nodiscard]] std::size_t readers() const noexcept;
+
+ private:
+  friend class lock_guard;
+  friend class shared_lock_guard;
+
+  enum class mode : std::uint8_t { shared, exclusive };
+
+  [[nodiscard]] bool admits(mode wanted) const noexcept {
+    return wanted == mode::shared ? !written_ : !written_ && readers_ == 0;
+  }
+  void enter(mode wanted) noexcept;
+  bool try_enter(mode wanted) noexcept;
+  void leave(mode held) noexcept;
+  void grant(detail::wake_list& woken) noexcept;
+  void grant_after_removal() noexcept;
+
+  mutable detail::spin_lock lock_;
+  // Guarded by lock_. The oldest waiter cannot enter.
+  bool written_ = false;
+  std::size_t readers_ = 0;
+  detail::intrusive_list<waiter> waiters_;
+};
+
+class shared_mutex::waiter : public detail::leaf_operation<waiter> {
+ public:
+  bool try_now() noexcept;
+  bool publish() noexcept;
+  void take() noexcept {}
+
+  waiter(waiter&&) noexcept = default;
+  waiter& operator=(waiter&&) = delete;
+  ~waiter() {
+    if (outcome == detail::wait_outcome::completed && mutex_ != nullptr) mutex_->leave(mode_);
+  }
+
+ protected:
+  waiter(shared_mutex& wanted, mode how) noexcept : mutex_(&wanted), mode_(how) {
+    unlink = take_out;
+    outcome = detail::wait_outcome::cancelled;  // nothing is granted yet
+  }
+  shared_mutex* release() noexcept { return std::exchange(mutex_, nullptr); }
+
+ private:
+  friend class shared_mutex;
+  static detail::unlink_result take_out(detail::wait_node& self) noexcept;
+
+  shared_mutex* mutex_;
+  mode mode_;
+};
+
+/// Awaitable of lock_guard.
+class [[nodiscard]] shared_mutex::lock_operation : public waiter {
+ public:
+  explicit lock_operation(shared_mutex& wanted) noexcept : waiter(wanted, mode::exclusive) {}
+  lock_guard take() noexcept { return lock_guard(release()); }
+  lock_guard await_resume() {
+    waiter::await_resume();
+    return take();
+  }
+};
+
+/// Awaitable of shared_lock_guard.
+class [[nodiscard]] shared_mutex::lock_shared_operation : public waiter {
+ public:
+  explicit lock_shared_operation(shared_mutex& wanted) noexcept : waiter(wanted, mode::shared) {}
+  shared_lock_guard take() noexcept { return shared_lock_guard(release()); }
+  shared_lock_guard await_resume() {
+    waiter::await_resume();
+    return take();
+  }
+};
+
+inline shared_mutex::lock_operation shared_mutex::lock() noexcept {
+  return lock_operation(*this);
+}
+inline shared_mutex::lock_shared_operation shared_mutex::lock_shared() noexcept {
+  return lock_shared_operation(*this);
+}
+
+}  // namespace weft
