@@ -9,20 +9,21 @@ void offer(task_state& child, const task_type& type, std::coroutine_handle<> fra
   // All a thief needs to make it a task; published by the push.
   child.type = &type;
   child.leaf = frame.address();
-  worker& self = *worker::current();
-  if (self.forks().push(child)) [[likely]] {
-    self.offer_forks();
+  worker* self = worker::current();
+  if (self != nullptr && self->forks().push(child)) [[likely]] {
+    self->offer_forks();
   } else {
-    start_task(self.home(), child, type, frame, {}, 0);
+    start_task(scheduler::at(here.task->runtime), child, type, frame, {}, 0);
   }
 }
 
 bool take_back(task_state& child) noexcept {
-  worker& self = *worker::current();
+  worker* self = worker::current();
+  if (self == nullptr) return false;  // on an executor's thread: a task since the move, or made one here
   // Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
-  while (task_state* newest = self.forks().pop()) {
+  while (task_state* newest = self->forks().pop()) {
     if (newest == &child) return true;
-    self.push_back(self.adopted(*newest));
+    self->push_back(self->adopted(*newest));
   }
   return false;
 }
@@ -34,7 +35,9 @@ void await_adoption(task_state& child) noexcept {
 
 void abandon(task_state& child) noexcept {
   cancel(child);
-  worker::current()->help_until_done(child);
+  if (worker* self = worker::current()) return self->help_until_done(child);
+  blocking_waiter waiter;
+  if (add_waiter(child, waiter)) waiter.wait();
 }
 
 }  // namespace weft::detail

@@ -13,7 +13,8 @@ void arm_timer(timer_node& timer, task_state& task) noexcept {
     return;
   }
   worker& first = scheduler::at(task.runtime).worker_at(0);
-  if (first.timers().arm(timer)) first.notify();
+  // Not worker::notify(): the worker may be between its look at the wheel and its sleep.
+  if (first.timers().arm(timer)) first.poll().notify();
 }
 
 bool sleep_operation::await_ready() {

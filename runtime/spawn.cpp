@@ -17,8 +17,10 @@ scheduler& current_scheduler(const char* operation) { return scheduler::current(
 void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
                 std::uint32_t life_bits) {
   init_task(task, type, on.index(), frame, life_bits + task_life::one_handle);
-  worker* self = worker::current();
-  if ((life_bits & task_life::pinned) != 0) task.worker = static_cast<std::uint16_t>(self->index());
+  if ((life_bits & task_life::pinned) != 0) {
+    worker* self = worker::current();  // null on an executor's thread: then the worker that its task came from
+    task.worker = self != nullptr ? static_cast<std::uint16_t>(self->index()) : here.task->worker;
+  }
   set_name(task, name);
   on.count_spawn();
   schedule(task);

@@ -47,9 +47,13 @@ void schedule_back(task_state& task) noexcept {
   scheduler::at(task.runtime).push_remote(task);
 }
 
-void reschedule_current() noexcept { worker::current()->push_back(*here.task); }
+void reschedule_current() noexcept { schedule_back(*here.task); }
 
-int register_source(io_source& source) noexcept { return worker::current()->poll().add(source.fd(), source.tag()); }
+int register_source(io_source& source) noexcept {
+  worker* self = worker::current();
+  if (self == nullptr) self = &scheduler::at(here.task->runtime).worker_at(0);  // on an executor's thread
+  return self->poll().add(source.fd(), source.tag());
+}
 
 void task_ended(std::uint8_t runtime, bool swept) noexcept { scheduler::at(runtime).count_end(swept); }
 
@@ -119,9 +123,9 @@ scheduler& scheduler::at(std::uint32_t index) noexcept {
 }
 
 scheduler& scheduler::current(const char* operation) {
-  worker* self = worker::current();
-  if (self == nullptr) throw std::logic_error(std::string(operation) + " needs a running weft runtime on this thread");
-  return self->home();
+  if (worker* self = worker::current()) return self->home();
+  if (here.task != nullptr) return at(here.task->runtime);  // on an executor's thread
+  throw std::logic_error(std::string(operation) + " needs a running weft runtime on this thread");
 }
 
 // Running -----------------------------------------------------------------------------------------------------------------
