@@ -49,6 +49,9 @@ class [[nodiscard]] event::wait_operation : public detail::leaf_operation<wait_o
   explicit wait_operation(event& awaited_event) noexcept : event_(&awaited_event) {
     unlink = take_out;
   }
+  wait_operation(wait_operation&&) noexcept = default;
+  wait_operation& operator=(wait_operation&&) = delete;
+  ~wait_operation() = default;
 
   bool try_now() noexcept { return event_->is_set(); }
   bool publish() noexcept;

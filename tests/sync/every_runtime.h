@@ -88,7 +88,7 @@ inline std::uint64_t stress_seed() {
   const char* const given =
       std::getenv("WEFT_TEST_SEED");  // NOLINT(concurrency-mt-unsafe): at start
   const std::uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device()();
-  std::cout << "WEFT_TEST_SEED=" << seed << "\n";
+  std::cout << "WEFT_TEST_SEED=" << seed << std::endl;  // flushed: the run may hang
   return seed;
 }
 
