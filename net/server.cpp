@@ -1,0 +1,64 @@
+#include "server.h"
+
+#include "../runtime/as_result.h"
+#include "../runtime/timeout.h"
+
+namespace weft {
+namespace {
+
+task<> close_core(std::shared_ptr<detail::server_core> core, std::chrono::milliseconds grace) {
+  core->stop_accepting();
+  if (grace.count() > 0) {
+    const auto drained = co_await as_result(wait_for(core->quiet().wait(), grace));
+    (void)drained;  // late: they are cancelled now
+  }
+  core->cancel_connections();
+  co_await core->quiet().wait();
+}
+
+task<> wait_for_core(std::shared_ptr<detail::server_core> core) {
+  co_await core->quiet().wait();
+}
+
+task<> serve_core(std::shared_ptr<detail::server_core> core) {
+  try {
+    co_await core->quiet().wait();
+  } catch (...) {  // cancelled
+    core->stop_accepting();
+    throw;
+  }
+  core->check_accepting();
+}
+
+}  // namespace
+
+server::server(std::shared_ptr<detail::server_core> core) : core_(std::move(core)) {
+  core_->start();
+}
+
+server& server::operator=(server&& other) noexcept {
+  if (this != &other) {
+    drop();
+    core_ = std::move(other.core_);
+  }
+  return *this;
+}
+
+void server::drop() noexcept {
+  if (core_ == nullptr) return;
+  core_->stop_accepting();
+  core_->cancel_connections();
+  core_ = nullptr;
+}
+
+task<> server::close(std::chrono::milliseconds grace) {
+  return close_core(core_, grace);
+}
+task<> server::wait_closed() {
+  return wait_for_core(core_);
+}
+task<> server::serve_forever() {
+  return serve_core(core_);
+}
+
+}  // namespace weft

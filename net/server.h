@@ -1,0 +1,92 @@
+#pragma once
+
+#include "detail/server_core.h"
+#include "tcp.h"
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+/// Trivial, as all options are.
+struct server_options {
+  std::size_t max_connections = 0;  // at once; further ones wait in the backlog. 0: no limit
+  int backlog = 1024;
+  bool reuse_port = false;
+  bool only_v6 = true;
+};
+
+/// A listener and the tasks that serve its connections.
+///
+/// Dropped: it stops accepting and cancels its connections, without waiting for their end.
+/// Threads: any, one at a time.
+class [[nodiscard]] server {
+ public:
+  server(server&&) noexcept = default;
+  server& operator=(server&& other) noexcept;
+  ~server() { drop(); }
+
+  /// Stops accepting, waits up to `grace` for the connections to end by themselves, then cancels
+  /// them and awaits their end. Cancellation: the server has stopped accepting; connections go on
+  /// until it is dropped or closed again.
+  [[nodiscard]] task<> close(std::chrono::milliseconds grace = std::chrono::seconds(10));
+  /// Waits until the server was closed and its last connection has ended.
+  [[nodiscard]] task<> wait_closed();
+  /// Waits for ever, or until the server was closed. Throws what accept() has failed with.
+  /// Cancellation: stops accepting.
+  [[nodiscard]] task<> serve_forever();
+
+  /// Where it listens: with the port that was chosen for port 0. Also after it was closed.
+  [[nodiscard]] const socket_address& local_address() const noexcept {
+    return core_->local_address();
+  }
+  /// Connections whose handlers have not ended. A snapshot.
+  [[nodiscard]] std::size_t connections() const noexcept { return core_->connections(); }
+
+  /// For start_server().
+  explicit server(std::shared_ptr<detail::server_core> core);
+
+ private:
+  void drop() noexcept;
+
+  std::shared_ptr<detail::server_core> core_;
+};
+
+namespace detail {
+
+/// A server with its handler, which lives until the last connection has ended.
+template <class Handler>
+class handler_core final : public server_core {
+ public:
+  handler_core(Handler handler, tcp_listener listener, std::size_t max_connections)
+      : server_core(std::move(listener), max_connections), handler_(std::move(handler)) {}
+
+ private:
+  task<> serve(tcp_stream stream) override { return handler_(std::move(stream)); }
+
+  Handler handler_;
+};
+
+}  // namespace detail
+
+/// Listens at `at` and runs handler(stream) in a task of its own for each connection, spread over
+/// the workers. Does not wait: connections are accepted once the caller suspends.
+///
+/// What a handler throws ends its connection only, and goes to the runtime's exception handler.
+/// The handler is called on any worker, from several at once when there are several.
+/// Throws std::system_error ("bind 127.0.0.1:80: Address already in use"), std::logic_error outside
+/// of a runtime.
+template <class Handler>
+  requires task_function<Handler, tcp_stream> && std::invocable<Handler&, tcp_stream>
+server start_server(Handler handler, const socket_address& at, server_options options = {}) {
+  const listen_options listening{
+      .backlog = options.backlog, .reuse_port = options.reuse_port, .only_v6 = options.only_v6};
+  return server(std::make_shared<detail::handler_core<Handler>>(
+      std::move(handler), tcp_listener::bind(at, listening), options.max_connections));
+}
+
+}  // namespace weft
