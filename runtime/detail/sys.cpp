@@ -3,7 +3,10 @@
 #include <cerrno>
 #include <ctime>
 
+#include <fcntl.h>
+#include <net/if.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 namespace weft::detail::sys {
@@ -176,6 +179,66 @@ void close(int fd) noexcept {
   descriptors.fetch_sub(1, std::memory_order_relaxed);
   // Never repeated: on Linux the descriptor is gone even after EINTR.
   ::close(fd);
+}
+
+int local_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept {
+  return checked([&] { return ::getsockname(fd, reinterpret_cast<sockaddr*>(name), size); });
+}
+
+int peer_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept {
+  return checked([&] { return ::getpeername(fd, reinterpret_cast<sockaddr*>(name), size); });
+}
+
+std::uint32_t interface_index(const char* name) noexcept { return ::if_nametoindex(name); }
+
+ssize_t receive_message(int fd, msghdr* message) noexcept {
+  if (const int error = injected(call::receive, fd)) return -error;
+  return checked([&] { return ::recvmsg(fd, message, MSG_CMSG_CLOEXEC); });
+}
+
+ssize_t send_message(int fd, const msghdr* message) noexcept {
+  if (const int error = injected(call::send, fd)) return -error;
+  return checked([&] { return ::sendmsg(fd, message, MSG_NOSIGNAL); });
+}
+
+int receive_many(int fd, mmsghdr* messages, unsigned count) noexcept {
+  if (const int error = injected(call::receive, fd)) return -error;
+  return checked([&] { return ::recvmmsg(fd, messages, count, MSG_CMSG_CLOEXEC, nullptr); });
+}
+
+int send_many(int fd, mmsghdr* messages, unsigned count) noexcept {
+  if (const int error = injected(call::send, fd)) return -error;
+  return checked([&] { return ::sendmmsg(fd, messages, count, MSG_NOSIGNAL); });
+}
+
+namespace {
+
+int counted_pair(int made) noexcept {
+  if (made < 0) return made;
+  opened();
+  opened();
+  return made;
+}
+
+}  // namespace
+
+int socket_pair(int type, int (&ends)[2]) noexcept {
+  if (const int error = injected(call::socket, -1)) return -error;
+  return counted_pair(checked([&] { return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends); }));
+}
+
+int pipe(int (&ends)[2]) noexcept {
+  if (const int error = injected(call::socket, -1)) return -error;
+  return counted_pair(checked([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); }));
+}
+
+int unlink(const char* path) noexcept {
+  return checked([&] { return ::unlink(path); });
+}
+
+ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept {
+  if (const int error = injected(call::send, to)) return -error;
+  return checked([&] { return ::sendfile(to, from, offset, size); });
 }
 
 }  // namespace weft::detail::sys

@@ -66,4 +66,20 @@ void close(int fd) noexcept;
 void opened() noexcept;
 std::int64_t open_descriptors() noexcept;
 
+// For net/. As above: the value (>= 0) or -errno.
+int local_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept;
+int peer_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept;
+/// Of a network interface; 0 when there is none of that name.
+std::uint32_t interface_index(const char* name) noexcept;
+/// As ::recvmsg and ::sendmsg; received descriptors are CLOEXEC, and the caller counts them with opened().
+ssize_t receive_message(int fd, msghdr* message) noexcept;
+ssize_t send_message(int fd, const msghdr* message) noexcept;
+/// Several datagrams in one call (Linux; elsewhere one at a time): how many.
+int receive_many(int fd, mmsghdr* messages, unsigned count) noexcept;
+int send_many(int fd, mmsghdr* messages, unsigned count) noexcept;
+int socket_pair(int type, int (&ends)[2]) noexcept;
+int pipe(int (&ends)[2]) noexcept;
+int unlink(const char* path) noexcept;
+ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept;
+
 }  // namespace weft::detail::sys
