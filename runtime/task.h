@@ -271,13 +271,21 @@ class [[nodiscard]] task {
 
 namespace detail {
 
+/// Hides from the optimiser that this handle is the frame it has just allocated. Clang would otherwise place the frame of
+/// a child that is awaited where it is made inside its parent's frame, without our operator new and so without the block
+/// in front of it. Costs nothing.
+template <class Promise>
+std::coroutine_handle<Promise> opaque_handle(Promise& promise) noexcept {
+  void* frame = std::coroutine_handle<Promise>::from_promise(promise).address();
+  asm("" : "+r"(frame));
+  return std::coroutine_handle<Promise>::from_address(frame);
+}
+
 template <class T>
 task<T> task_promise<T>::get_return_object() noexcept {
-  return task<T>(std::coroutine_handle<task_promise>::from_promise(*this));
+  return task<T>(opaque_handle(*this));
 }
-inline task<void> task_promise<void>::get_return_object() noexcept {
-  return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
-}
+inline task<void> task_promise<void>::get_return_object() noexcept { return task<void>(opaque_handle(*this)); }
 
 }  // namespace detail
 

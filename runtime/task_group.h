@@ -64,7 +64,7 @@ class task_group {
   /// Waits until the last child has ended.
   class join : public detail::leaf_operation<join> {
    public:
-    explicit join(task_group& group) noexcept : group_(group) {}
+    explicit join(task_group& joined) noexcept : group_(joined) {}
     bool try_now() noexcept;
     bool publish() noexcept;
     void take() const noexcept {}

@@ -329,6 +329,9 @@ bool worker::rescue(worker& stuck) noexcept {
       found = true;
     }
   }
+  // The look may have swallowed a notification that was on its way to the owner, who went to sleep meanwhile.
+  // acquire: pairs with the exchange in notify().
+  if (stuck.state_.load(std::memory_order_acquire) == state::notified) stuck.poller_.notify();
   const clock::time_point now = clock::now();
   if (stuck.timers_.due(now)) found |= stuck.timers_.expire(now) > 0;
   if (found) worker_counters::add(counters_.rescues);
@@ -344,7 +347,7 @@ bool worker::watch() noexcept {
     worker& other = scheduler_.worker_at(i);
     if (&other == this) continue;
     const std::uint64_t tick = other.tick_.load(std::memory_order_relaxed);
-    const bool asleep = (sleepers >> i & 1) != 0;
+    const bool asleep = (sleepers >> i & 1) != 0 || other.state_.load(std::memory_order_relaxed) != state::awake;
     const bool moved = tick != seen_ticks_[i];
     seen_ticks_[i] = tick;
     active |= moved || !asleep;
