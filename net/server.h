@@ -1,5 +1,6 @@
 #pragma once
 
+#include "buffered.h"
 #include "detail/server_core.h"
 #include "tcp.h"
 
@@ -56,17 +57,34 @@ class [[nodiscard]] server {
   std::shared_ptr<detail::server_core> core_;
 };
 
+/// What a server runs for each connection: f(stream_reader, stream_writer) or f(tcp_stream), a
+/// coroutine.
+template <class F>
+concept stream_handler = task_function<F, tcp_stream> && std::invocable<F&, tcp_stream>;
+template <class F>
+concept buffered_handler = task_function<F, stream_reader, stream_writer> &&
+                           std::invocable<F&, stream_reader, stream_writer>;
+template <class F>
+concept connection_handler = stream_handler<F> || buffered_handler<F>;
+
 namespace detail {
 
 /// A server with its handler, which lives until the last connection has ended.
-template <class Handler>
+template <connection_handler Handler>
 class handler_core final : public server_core {
  public:
   handler_core(Handler handler, tcp_listener listener, std::size_t max_connections)
       : server_core(std::move(listener), max_connections), handler_(std::move(handler)) {}
 
  private:
-  task<> serve(tcp_stream stream) override { return handler_(std::move(stream)); }
+  task<> serve(tcp_stream stream) override {
+    if constexpr (stream_handler<Handler>) {
+      return handler_(std::move(stream));
+    } else {
+      auto [reader, writer] = make_connection(std::move(stream));
+      return handler_(std::move(reader), std::move(writer));
+    }
+  }
 
   Handler handler_;
 };
@@ -80,8 +98,7 @@ class handler_core final : public server_core {
 /// The handler is called on any worker, from several at once when there are several.
 /// Throws std::system_error ("bind 127.0.0.1:80: Address already in use"), std::logic_error outside
 /// of a runtime.
-template <class Handler>
-  requires task_function<Handler, tcp_stream> && std::invocable<Handler&, tcp_stream>
+template <connection_handler Handler>
 server start_server(Handler handler, const socket_address& at, server_options options = {}) {
   const listen_options listening{
       .backlog = options.backlog, .reuse_port = options.reuse_port, .only_v6 = options.only_v6};

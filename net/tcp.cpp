@@ -2,9 +2,13 @@
 
 #include "../runtime/detail/sys.h"
 #include "../runtime/error.h"
+#include "detail/race_connect.h"
+#include "resolve.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
+#include <vector>
 
 #include <netinet/tcp.h>
 
@@ -26,6 +30,21 @@ int make_socket(const socket_address& to) noexcept {
 
 detail::connect_operation<tcp_stream> tcp_stream::connect(const socket_address& to) {
   return detail::connect_operation<tcp_stream>(make_socket(to), to);
+}
+
+namespace {
+
+task<tcp_stream> connect_by_name(std::string host, std::uint16_t port) {
+  std::vector<socket_address> found = co_await resolve(host, std::to_string(port));
+  if (found.size() == 1) co_return co_await tcp_stream::connect(found.front());
+  co_return co_await detail::race_connect(
+      host + ":" + std::to_string(port), detail::interleave_families(found), detail::attempt_delay);
+}
+
+}  // namespace
+
+task<tcp_stream> tcp_stream::connect(std::string_view host, std::uint16_t port) {
+  return connect_by_name(std::string(host), port);
 }
 
 void tcp_stream::set_nodelay(bool on) {

@@ -46,9 +46,9 @@ class peer_name {
 /// Errors of stream operations: "read 127.0.0.1:80: Connection reset by peer".
 class stream_operation : public io_operation {
  protected:
-  stream_operation(io_source* source, io_direction direction, step_function step,
+  stream_operation(io_source* source, io_direction direction, step_function calls,
                    const peer_name* peer) noexcept
-      : io_operation(source, direction, step), peer_(peer) {}
+      : io_operation(source, direction, calls), peer_(peer) {}
 
   [[nodiscard]] bool failed() const noexcept { return value < 0; }
   [[nodiscard]] std::error_code error() const noexcept {
@@ -56,14 +56,14 @@ class stream_operation : public io_operation {
   }
   [[noreturn]] void fail(const char* operation) const;
 
-  io_progress finish(std::int64_t outcome) noexcept {
-    value = outcome;
+  io_progress finish(std::int64_t count_or_error) noexcept {
+    value = count_or_error;
     return io_progress::done;
   }
   /// As finish; the next operation of this direction tries at once.
-  io_progress finish_ready(io_direction direction, std::int64_t outcome) noexcept {
+  io_progress finish_ready(io_direction direction, std::int64_t count_or_error) noexcept {
     source_->put_ready(direction);
-    return finish(outcome);
+    return finish(count_or_error);
   }
 
  private:
@@ -76,8 +76,8 @@ class [[nodiscard]] read_operation : public stream_operation {
   static constexpr const char* name = "read";
 
   read_operation(io_source* source, byte_span into, const peer_name* peer,
-                 step_function step = receive) noexcept
-      : stream_operation(source, io_direction::read, step, peer), into_(into) {}
+                 step_function calls = receive) noexcept
+      : stream_operation(source, io_direction::read, calls, peer), into_(into) {}
 
   bool await_ready() {
     return io_operation::await_ready() || (into_.empty() && source_ != nullptr);
@@ -114,8 +114,8 @@ class write_core : public stream_operation {
   }
 
  protected:
-  write_core(io_source* source, byte_view from, const peer_name* peer, step_function step) noexcept
-      : stream_operation(source, io_direction::write, step, peer), from_(from) {}
+  write_core(io_source* source, byte_view from, const peer_name* peer, step_function calls) noexcept
+      : stream_operation(source, io_direction::write, calls, peer), from_(from) {}
 
   void check() const {
     check_outcome();
@@ -137,8 +137,8 @@ class write_core : public stream_operation {
 class [[nodiscard]] write_some_operation : public write_core {
  public:
   write_some_operation(io_source* source, byte_view from, const peer_name* peer,
-                       step_function step = send) noexcept
-      : write_core(source, from, peer, step) {}
+                       step_function calls = send) noexcept
+      : write_core(source, from, peer, calls) {}
   [[nodiscard]] std::size_t await_resume() const {
     check();
     return sent();
@@ -155,8 +155,8 @@ class [[nodiscard]] write_some_operation : public write_core {
 class [[nodiscard]] write_all_operation : public write_core {
  public:
   write_all_operation(io_source* source, byte_view from, const peer_name* peer,
-                      step_function step = send) noexcept
-      : write_core(source, from, peer, step) {}
+                      step_function calls = send) noexcept
+      : write_core(source, from, peer, calls) {}
   void await_resume() const { check(); }
   [[nodiscard]] result<void> await_resume_result() const {
     check_outcome();

@@ -1,0 +1,165 @@
+#include "read_buffer.h"
+
+#include "../../runtime/error.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+namespace weft::detail {
+namespace {
+
+// What one read asks for at least, and the size of cached chunks.
+constexpr std::size_t chunk_bytes = std::size_t{16} * 1024;
+constexpr std::size_t least_room = 4096;
+
+/// Chunks that were given back on this thread, up to a bound; further ones go to the allocator.
+class chunk_cache {
+ public:
+  chunk_cache() noexcept = default;
+  chunk_cache(const chunk_cache&) = delete;
+  chunk_cache& operator=(const chunk_cache&) = delete;
+  ~chunk_cache() {
+    while (count_ > 0) std::free(chunks_[--count_]);
+  }
+  char* take() noexcept { return count_ > 0 ? chunks_[--count_] : nullptr; }
+  bool give(char* chunk) noexcept {
+    if (count_ == chunks_.size()) return false;
+    chunks_[count_++] = chunk;
+    return true;
+  }
+
+ private:
+  std::array<char*, 16> chunks_{};
+  std::size_t count_ = 0;
+};
+thread_local chunk_cache cache;
+
+char* allocate(std::size_t bytes) {
+  char* const cached = bytes == chunk_bytes ? cache.take() : nullptr;
+  if (cached != nullptr) return cached;
+  auto* const memory = static_cast<char*>(std::malloc(bytes));
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+void deallocate(char* memory, std::size_t bytes) noexcept {
+  if (bytes == chunk_bytes && cache.give(memory)) return;
+  std::free(memory);
+}
+
+}  // namespace
+
+void read_buffer::consume(std::size_t count) noexcept {
+  begin_ += count;
+  release_if_empty();
+}
+
+std::string read_buffer::take(std::size_t count) {
+  std::string taken(view().substr(0, count));
+  consume(taken.size());
+  return taken;
+}
+
+void read_buffer::release() noexcept {
+  if (memory_ != nullptr) deallocate(memory_, capacity_);
+  memory_ = nullptr;
+  begin_ = end_ = capacity_ = 0;
+}
+
+void read_buffer::move_to(std::size_t capacity) {
+  char* const memory = allocate(capacity);
+  const std::size_t held = size();
+  if (held > 0) std::memcpy(memory, memory_ + begin_, held);
+  if (memory_ != nullptr) deallocate(memory_, capacity_);
+  memory_ = memory;
+  begin_ = 0;
+  end_ = held;
+  capacity_ = capacity;
+}
+
+byte_span read_buffer::room() {
+  if (memory_ == nullptr) {
+    move_to(chunk_bytes);
+  } else if (capacity_ - end_ < least_room) {
+    if (capacity_ - size() >=
+        capacity_ / 2) {  // most of it was consumed: the rest moves to the front
+      std::memmove(memory_, memory_ + begin_, size());
+      end_ = size();
+      begin_ = 0;
+    } else {
+      move_to(capacity_ * 2);
+    }
+  }
+  return {memory_ + end_, capacity_ - end_};
+}
+
+std::optional<std::size_t> read_core::some::try_now(read_core& core) noexcept {
+  if (into.empty()) return 0;
+  if (core.bytes.empty()) return core.ended ? std::optional<std::size_t>(0) : std::nullopt;
+  const std::size_t count = std::min(into.size(), core.bytes.size());
+  std::memcpy(into.data(), core.bytes.view().data(), count);
+  core.bytes.consume(count);
+  return count;
+}
+
+std::optional<std::string> read_core::at_most::try_now(read_core& core) const {
+  if (count > 0 && core.bytes.empty() && !core.ended) return std::nullopt;
+  return core.bytes.take(count);
+}
+
+std::optional<std::string> read_core::all::try_now(read_core& core) {
+  if (!core.ended) return std::nullopt;
+  return core.bytes.take(core.bytes.size());
+}
+
+std::optional<std::string> read_core::exactly::try_now(read_core& core) const {
+  if (core.bytes.size() >= count) return core.bytes.take(count);
+  if (!core.ended) return std::nullopt;
+  throw incomplete_read_error(core.bytes.take(core.bytes.size()), count);
+}
+
+namespace {
+
+/// Where the separator begins; npos: not in what is there, and `scanned` says up to where. Throws
+/// limit_overrun_error.
+std::size_t find_end(const read_core& core, std::string_view separator, std::size_t& scanned) {
+  const std::string_view bytes = core.bytes.view();
+  const std::size_t found = bytes.find(separator, scanned);
+  if (found == std::string_view::npos) {
+    scanned = bytes.size() < separator.size() ? 0 : bytes.size() - separator.size() + 1;
+    if (scanned > core.limit) throw limit_overrun_error("no separator within the limit", scanned);
+  } else if (found > core.limit) {
+    throw limit_overrun_error("the separator comes after the limit", found);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::optional<std::string> read_core::until::try_now(read_core& core) {
+  if (separator.empty()) throw std::invalid_argument("read_until: the separator is empty");
+  const std::size_t found = find_end(core, separator, scanned);
+  if (found != std::string_view::npos) return core.bytes.take(found + separator.size());
+  if (!core.ended) return std::nullopt;
+  throw incomplete_read_error(core.bytes.take(core.bytes.size()), 0);
+}
+
+std::optional<std::optional<std::string>> read_core::line::try_now(read_core& core) {
+  const std::size_t found = find_end(core, "\n", scanned);
+  if (found == std::string_view::npos) {
+    if (!core.ended) return std::nullopt;
+    if (core.bytes.empty()) return std::make_optional<std::optional<std::string>>();
+    return core.bytes.take(core.bytes.size());  // the last line may lack its end
+  }
+  std::string_view text = core.bytes.view().substr(0, found);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  std::optional<std::string> line(std::in_place, text);
+  core.bytes.consume(found + 1);
+  return line;
+}
+
+}  // namespace weft::detail
