@@ -43,7 +43,7 @@ class [[nodiscard]] wait_for_awaiter {
       } else {
         value_type value = awaiter_->get().await_resume();
         limit_.finish();
-        return static_cast<value_type>(value);
+        return static_cast<value_type&&>(value);
       }
     } catch (const cancelled_error&) {
       if (limit_.finish()) throw timeout_error();
@@ -128,9 +128,10 @@ task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock
       co_await call_body(body, used);
       used.limit().finish();
     } else {
-      auto value = co_await call_body(body, used);
+      using value_type = body_value_t<F, timeout_scope&>;
+      value_type value = co_await call_body(body, used);
       used.limit().finish();
-      co_return std::move(value);
+      co_return static_cast<value_type&&>(value);
     }
   } catch (const cancelled_error&) {
     if (used.limit().active() && used.limit().finish()) throw timeout_error();
