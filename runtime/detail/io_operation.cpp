@@ -78,7 +78,11 @@ bool io_operation::park() noexcept {
   return true;
 }
 
-bool io_operation::retry_operation(retry_node& self) noexcept { return static_cast<io_operation&>(self).advance(); }
+bool io_operation::retry_operation(retry_node& self) noexcept {
+  auto& operation = static_cast<io_operation&>(self);
+  // A canceller has taken it out of its slot: it must not go back there.
+  return operation.outcome != wait_outcome::completed || operation.advance();
+}
 
 void io_operation::on_ready(io_waiter& self) noexcept { wake(*static_cast<io_operation&>(self).task); }
 
