@@ -110,7 +110,7 @@ template <std::invocable F>
 task<> call_on_each(std::shared_ptr<signal_set> signals, F f) {
   const stop_at_end guard(*signals);
   for (;;) {
-    co_await signals->wait();
+    [[maybe_unused]] const int number = co_await signals->wait();
     this_task::check_cancelled();
     try {
       f();
