@@ -208,6 +208,26 @@ void wake(task_state& task) noexcept {
   }
 }
 
+namespace {
+
+/// After the request is counted, so that a task that asks for a token meanwhile sees one or the other.
+void tell_stop_hook(task_state& task) noexcept {
+  // acquire: pairs with the release in extra_of.
+  task_extra* extra = task.extra.load(std::memory_order_acquire);
+  if (extra == nullptr) return;
+  stop_hook* hook = nullptr;
+  {
+    const spin_guard guard(extra->lock);
+    hook = extra->stop;
+    if (hook != nullptr) hook->add_reference();
+  }
+  if (hook == nullptr) return;
+  hook->request_stop();  // runs callbacks of the user's: without the lock
+  hook->drop_reference();
+}
+
+}  // namespace
+
 bool cancel(task_state& task) noexcept {
   if (done(task)) return false;
   std::uint64_t word = peek(task);
@@ -215,12 +235,14 @@ bool cancel(task_state& task) noexcept {
     if ((word & armed) != 0 && (word & busy) == 0) {
       if (!transition(task, word, (counted(word) & ~armed) | busy)) continue;
       interrupt_wait(task, node_of(word), wait_outcome::cancelled, request);
-      return true;
+      break;
     }
     // Running, queued, held, or another canceller is at work: the request waits for the next suspension, or is
     // delivered together with the other one.
-    if (transition(task, word, counted(word) | request)) return true;
+    if (transition(task, word, counted(word) | request)) break;
   }
+  tell_stop_hook(task);
+  return true;
 }
 
 void interrupt(task_state& task) noexcept {

@@ -64,10 +64,36 @@ struct completion_waiter {
   void (*on_done)(completion_waiter& self, task_state& task) noexcept = nullptr;
 };
 
+/// Told of each cancellation of a task that has asked for a stop token. Counted: a canceller may still use it when the
+/// task has another one already.
+class stop_hook {
+ public:
+  virtual void request_stop() noexcept = 0;
+  void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_reference() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;  // acq_rel: the last one sees all uses
+  }
+
+ protected:
+  virtual ~stop_hook() = default;
+
+ private:
+  atomic<int> references_{1};
+};
+
 /// What few tasks have: made when it is asked for.
 struct task_extra {
   std::string name;
   std::uint64_t id = 0;
+  spin_lock lock;
+  stop_hook* stop = nullptr;  // guarded by lock; replaced by the task, used by cancellers
+
+  task_extra() = default;
+  task_extra(const task_extra&) = delete;
+  task_extra& operator=(const task_extra&) = delete;
+  ~task_extra() {
+    if (stop != nullptr) stop->drop_reference();
+  }
 };
 
 struct alignas(64) task_state {
