@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <new>
 #include <vector>
 
 #include "spawn.h"
@@ -28,42 +29,47 @@ void await_adoption(task_state& child) noexcept;
 /// Cancels a child that runs elsewhere and helps with other work until it has ended.
 void abandon(task_state& child) noexcept;
 
-/// Runs the child in place, as if it had been awaited; or waits for whoever took it.
+/// Runs the child in place, as if it had been awaited; or waits for whoever took it. The wait's node is only made in the
+/// second case: in the first the await is a pop from the deque and a symmetric transfer.
 template <class T>
-class [[nodiscard]] fork_awaiter : public join_operation {
+class [[nodiscard]] fork_awaiter {
  public:
-  using promise = task_promise<T>;
-
-  explicit fork_awaiter(forked<T>& owner) noexcept : join_operation(&block_of<T>::state(owner.frame_)), owner_(owner) {}
+  explicit fork_awaiter(forked<T>& owner) noexcept : owner_(owner) {}
+  fork_awaiter(const fork_awaiter&) = delete;
+  fork_awaiter& operator=(const fork_awaiter&) = delete;
+  ~fork_awaiter() {}
 
   bool await_ready() {
     if (owner_.state_ != fork_state::offered) [[unlikely]] throw_invalid_state("a fork is awaited once");
     owner_.state_ = fork_state::ran;
-    in_place_ = take_back(*child_);
-    if (in_place_) return false;
-    await_adoption(*child_);
+    task_state& child = block_of<T>::state(owner_.frame_);
+    if (take_back(child)) [[likely]] return false;
+    await_adoption(child);
     owner_.adopted_ = true;
-    return done(*child_);
+    ::new (&join_) join_operation(&child);
+    return done(child);
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> parent) noexcept {
-    if (in_place_) {
+    if (!owner_.adopted_) [[likely]] {
       owner_.frame_.promise().continuation = parent;
       return owner_.frame_;
     }
-    if (join_operation::await_suspend(parent)) return std::noop_coroutine();
+    if (join_.await_suspend(parent)) return std::noop_coroutine();
     return parent;
   }
   [[nodiscard]] T await_resume() {
-    if (!in_place_) {
-      if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
-      take();
+    if (owner_.adopted_) [[unlikely]] {
+      if (join_.outcome != wait_outcome::completed) throw_interrupted(join_.outcome);
+      join_.take();
     }
-    return block_of<T>::slot(*child_).take();
+    return block_of<T>::slot(owner_.frame_).take();
   }
 
  private:
   forked<T>& owner_;
-  bool in_place_ = false;
+  union {
+    join_operation join_;  // trivially destructible in effect
+  };
 };
 
 }  // namespace detail

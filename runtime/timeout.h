@@ -17,8 +17,10 @@ class [[nodiscard]] wait_for_awaiter {
  public:
   using value_type = await_result_t<A>;
 
-  wait_for_awaiter(A&& awaited, clock::time_point when) : awaited_(std::forward<A>(awaited)), when_(when) {}
-  wait_for_awaiter(wait_for_awaiter&& other) noexcept : awaited_(std::forward<A>(other.awaited_)), when_(other.when_) {}
+  wait_for_awaiter(A&& awaited, clock::duration limit)
+      : awaited_(std::forward<A>(awaited)), when_(clock::now() + limit), over_(limit <= clock::duration::zero()) {}
+  wait_for_awaiter(wait_for_awaiter&& other) noexcept
+      : awaited_(std::forward<A>(other.awaited_)), when_(other.when_), over_(other.over_) {}
   wait_for_awaiter& operator=(wait_for_awaiter&&) = delete;
   ~wait_for_awaiter() {
     if (limit_.active()) limit_.finish();  // the frame is destroyed while it waits
@@ -29,8 +31,8 @@ class [[nodiscard]] wait_for_awaiter {
     awaiter_.emplace(static_cast<A&&>(awaited_));
     // Out of time before it began: what is ready counts, what is not never starts.
     if (awaiter_->get().await_ready()) return true;
-    if (when_ <= clock::now() && is_task<std::remove_cvref_t<A>>) throw timeout_error();
-    limit_.start(when_);
+    if (over_ && is_task<std::remove_cvref_t<A>>) throw timeout_error();
+    limit_.start(when_, over_);
     return false;
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) { return suspend_with(awaiter_->get(), waiter); }
@@ -64,6 +66,7 @@ class [[nodiscard]] wait_for_awaiter {
 
   A awaited_;
   clock::time_point when_;
+  bool over_;
   std::optional<holder> awaiter_;
   time_limit limit_;
 };
@@ -76,7 +79,7 @@ class [[nodiscard]] wait_for_awaiter {
 /// or less a task never starts. Cancellation: as the awaited one's. Cost: a timer, about 50 ns; no allocation.
 template <awaitable A, class Rep, class Period>
 detail::wait_for_awaiter<A> wait_for(A&& awaited, std::chrono::duration<Rep, Period> limit) {
-  return detail::wait_for_awaiter<A>(std::forward<A>(awaited), detail::deadline_after(limit));
+  return detail::wait_for_awaiter<A>(std::forward<A>(awaited), detail::to_clock_duration(limit));
 }
 
 /// The limit of a timeout(): can be asked and moved. One use; the task's own.
@@ -106,7 +109,7 @@ class limit_guard {
  public:
   limit_guard(time_limit& limit, clock::time_point when) : limit_(limit) {
     if (limit.active() || limit.expired()) throw_invalid_state("a timeout_scope is used once");
-    limit.start(when);
+    limit.start(when, when <= clock::now());
   }
   ~limit_guard() {
     if (limit_.active()) limit_.finish();

@@ -55,6 +55,14 @@ class fork_deque {
     return last;
   }
 
+  /// Owner, where there are no thieves: a runtime with one worker.
+  task_state* pop_unshared() noexcept {
+    const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+    if (bottom == top_.load(std::memory_order_relaxed)) return nullptr;
+    bottom_.store(bottom - 1, std::memory_order_relaxed);
+    return slots_[(bottom - 1) % capacity].load(std::memory_order_relaxed);
+  }
+
   /// Thief: the oldest entry; null when empty or another thief was faster.
   task_state* steal() noexcept {
     std::int64_t top = top_.load(std::memory_order_seq_cst);             // seq_cst: see pop()

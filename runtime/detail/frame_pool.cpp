@@ -85,6 +85,11 @@ struct batch_list {
     blocks.head->next_batch = head;
     head = blocks.head;
   }
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t blocks = 0;
+    for (const free_block* each = head; each != nullptr; each = each->next_batch) blocks += each->batch_count;
+    return blocks;
+  }
   batch pop() noexcept {
     free_block* first = head;
     if (first == nullptr) return {};
@@ -112,8 +117,7 @@ struct central {
   };
   std::vector<large_block> large;  // blocks beyond the largest class, live ones only
   std::vector<thread_cache*> caches;
-  std::int64_t departed_blocks = 0;  // balances of threads that have ended
-  std::int64_t departed_bytes = 0;
+  std::size_t cut[class_count] = {};  // blocks of each class that exist, in use or free
 };
 central& shared() {
   static central& instance = *new central;
@@ -124,14 +128,14 @@ central& shared() {
 struct thread_cache {
   struct list {
     free_block* head = nullptr;
-    std::size_t count = 0;
+    //   written by  this thread only (load, add, store)
+    //   read by     take_usage, any thread; relaxed: a statistic, exact only at rest
+    atomic<std::size_t> count{0};
+
+    [[nodiscard]] std::size_t size() const noexcept { return count.load(std::memory_order_relaxed); }
+    void resize(std::size_t size) noexcept { count.store(size, std::memory_order_relaxed); }
   };
   list lists[class_count];
-  // Balance of allocations and releases by this thread; may be negative.
-  //   written by  this thread only (load, add, store)
-  //   read by     take_usage, any thread; relaxed: a statistic, exact only at rest
-  atomic<std::int64_t> live_blocks{0};
-  atomic<std::int64_t> live_bytes{0};
 
   thread_cache() {
     const std::lock_guard lock(shared().mutex);
@@ -141,10 +145,6 @@ struct thread_cache {
   thread_cache(const thread_cache&) = delete;
   thread_cache& operator=(const thread_cache&) = delete;
 
-  void count(std::int64_t blocks, std::int64_t bytes) noexcept {
-    live_blocks.store(live_blocks.load(std::memory_order_relaxed) + blocks, std::memory_order_relaxed);
-    live_bytes.store(live_bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-  }
   void refill(std::size_t size_class);
   void spill(std::size_t size_class) noexcept;
 };
@@ -176,10 +176,8 @@ thread_cache* this_cache() { return cache_of_thread != nullptr ? cache_of_thread
 thread_cache::~thread_cache() {
   const std::lock_guard lock(shared().mutex);
   for (std::size_t c = 0; c < class_count; ++c) {
-    if (lists[c].count > 0) shared().spare[c].push({lists[c].head, lists[c].count});
+    if (lists[c].size() > 0) shared().spare[c].push({lists[c].head, lists[c].size()});
   }
-  shared().departed_blocks += live_blocks.load(std::memory_order_relaxed);
-  shared().departed_bytes += live_bytes.load(std::memory_order_relaxed);
   std::erase(shared().caches, this);
 }
 
@@ -200,6 +198,7 @@ batch cut_slab(std::size_t size_class) {
   {
     const std::lock_guard lock(shared().mutex);
     shared().slabs.push_back({memory, block_bytes, count});
+    shared().cut[size_class] += count;
   }
   return blocks;
 }
@@ -211,16 +210,17 @@ void thread_cache::refill(std::size_t size_class) {
     blocks = shared().spare[size_class].pop();
   }
   if (blocks.head == nullptr) blocks = cut_slab(size_class);
-  lists[size_class] = {blocks.head, blocks.count};
+  lists[size_class].head = blocks.head;
+  lists[size_class].resize(blocks.count);
 }
 
 void thread_cache::spill(std::size_t size_class) noexcept {
   list& blocks = lists[size_class];
-  batch given{blocks.head, blocks.count / 2};
+  batch given{blocks.head, blocks.size() / 2};
   free_block* last = blocks.head;
   for (std::size_t i = 1; i < given.count; ++i) last = last->next;
   blocks.head = last->next;
-  blocks.count -= given.count;
+  blocks.resize(blocks.size() - given.count);
   last->next = nullptr;
   const std::lock_guard lock(shared().mutex);
   shared().spare[size_class].push(given);
@@ -235,36 +235,28 @@ void* allocate_large(std::size_t bytes) {
   shared().large.push_back({block, bytes});
   return block;
 }
-std::size_t release_large(void* block) noexcept {
-  std::size_t bytes = 0;
+void release_large(void* block) noexcept {
   {
     const std::lock_guard lock(shared().mutex);
     std::vector<central::large_block>& large = shared().large;
     const auto found = std::find_if(large.begin(), large.end(), [&](const auto& each) { return each.memory == block; });
-    bytes = found->bytes;
     *found = large.back();
     large.pop_back();
   }
   std::free(block);
-  return bytes;
 }
 
 }  // namespace
 
 void* allocate(std::size_t bytes) {
+  if (bytes > largest_class_bytes) [[unlikely]] return allocate_large(bytes);
   thread_cache* cache = this_cache();
-  if (bytes > largest_class_bytes) [[unlikely]] {
-    void* block = allocate_large(bytes);
-    cache->count(1, static_cast<std::int64_t>(bytes));
-    return block;
-  }
   const std::size_t size_class = index_of(bytes);
   thread_cache::list& blocks = cache->lists[size_class];
   if (blocks.head == nullptr) [[unlikely]] cache->refill(size_class);
   free_block* block = blocks.head;
   blocks.head = block->next;
-  --blocks.count;
-  cache->count(1, static_cast<std::int64_t>(bytes_of(size_class)));
+  blocks.resize(blocks.size() - 1);
   unpoison(as_block(block), bytes_of(size_class));
   return as_block(block);
 }
@@ -276,25 +268,28 @@ std::uint8_t class_of(std::size_t bytes) noexcept {
 }
 
 void release_class(void* block, std::uint8_t size_class) noexcept {
+  if (size_class == large_class) [[unlikely]] return release_large(block);
   thread_cache* cache = this_cache();
-  if (size_class == large_class) [[unlikely]] {
-    cache->count(-1, -static_cast<std::int64_t>(release_large(block)));
-    return;
-  }
   thread_cache::list& blocks = cache->lists[size_class];
   blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
-  ++blocks.count;
-  cache->count(-1, -static_cast<std::int64_t>(bytes_of(size_class)));
+  blocks.resize(blocks.size() + 1);
   poison(block, bytes_of(size_class));
-  if (blocks.count > cached_max(size_class)) [[unlikely]] cache->spill(size_class);
+  if (blocks.size() > cached_max(size_class)) [[unlikely]] cache->spill(size_class);
 }
 
 usage take_usage() noexcept {
   const std::lock_guard lock(shared().mutex);
-  usage total{shared().departed_blocks, shared().departed_bytes};
-  for (const thread_cache* cache : shared().caches) {
-    total.blocks += cache->live_blocks.load(std::memory_order_relaxed);
-    total.bytes += cache->live_bytes.load(std::memory_order_relaxed);
+  usage total{};
+  for (std::size_t c = 0; c < class_count; ++c) {
+    std::size_t free_blocks = shared().spare[c].size();
+    for (const thread_cache* cache : shared().caches) free_blocks += cache->lists[c].size();
+    const std::int64_t live = static_cast<std::int64_t>(shared().cut[c]) - static_cast<std::int64_t>(free_blocks);
+    total.blocks += live;
+    total.bytes += live * static_cast<std::int64_t>(bytes_of(c));
+  }
+  for (const auto& block : shared().large) {
+    ++total.blocks;
+    total.bytes += static_cast<std::int64_t>(block.bytes);
   }
   return total;
 }

@@ -131,9 +131,13 @@ scheduler& scheduler::current(const char* operation) {
 // Running -----------------------------------------------------------------------------------------------------------------
 
 void scheduler::push_remote(task_state& task) noexcept {
-  const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
-  const std::uint32_t turn = pinned ? task.worker : next_worker_.fetch_add(1, std::memory_order_relaxed) / 16;
-  workers_[turn % workers_.size()]->push_remote(task);
+  workers_[task.worker]->push_remote(task);
+}
+
+std::uint16_t scheduler::place_foreign() noexcept {
+  // A few in a row to one worker: one wake-up serves them all.
+  constexpr std::uint32_t in_a_row = 16;
+  return static_cast<std::uint16_t>(next_worker_.fetch_add(1, std::memory_order_relaxed) / in_a_row % workers_.size());
 }
 
 bool scheduler::running() const noexcept { return !single() || loop_running_.load(std::memory_order_relaxed); }

@@ -56,8 +56,10 @@ class scheduler {
   blocking_pool& blocking() noexcept { return blocking_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
-  /// Queues a task from a thread that is none of our workers.
+  /// Queues a task from a thread that is none of our workers: where it ran last, for its data is there.
   void push_remote(task_state& task) noexcept;
+  /// The worker for a task that such a thread spawns.
+  std::uint16_t place_foreign() noexcept;
 
   /// Blocks until `task` is done: with one worker by running the loop here, else by waiting. Throws deadlock_error when
   /// time is virtual and nothing can ever run again. The caller holds the task.
@@ -118,7 +120,7 @@ class scheduler {
   // Tasks spawned and ended on foreign threads; relaxed statistics.
   atomic<std::uint64_t> foreign_spawned_{0};
   atomic<std::uint64_t> foreign_finished_{0};
-  // Rotates foreign pushes over the workers. Relaxed: any value will do.
+  // Rotates foreign spawns over the workers. Relaxed: any value will do.
   atomic<std::uint32_t> next_worker_{0};
 
   //   written by  stop_threads; read by workers; release/acquire

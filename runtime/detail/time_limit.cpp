@@ -4,19 +4,19 @@
 
 namespace weft::detail {
 
-void time_limit::start(clock::time_point when) noexcept {
+void time_limit::start(clock::time_point when, bool over) noexcept {
   assert(!active_ && here.task != nullptr);
   timer_.task = here.task;
   active_ = true;
   requests_before_ = cancelling(*here.task);
   pending_before_ = request_pending(*here.task);
-  arm(when);
+  arm(when, over);
 }
 
-void time_limit::arm(clock::time_point when) noexcept {
+void time_limit::arm(clock::time_point when, bool over) noexcept {
   timer_.when = when;
   if (when == clock::time_point::max()) return;
-  if (when <= clock::now()) return on_fire(timer_);  // seen at the first suspension
+  if (over) return on_fire(timer_);
   arm_timer(timer_, *timer_.task);
 }
 
@@ -30,7 +30,7 @@ void time_limit::on_fire(timer_node& self) noexcept {
 bool time_limit::reschedule(clock::time_point when) noexcept {
   if (!active_ || expired()) return false;
   if (!timer_wheel::disarm(timer_)) return false;
-  arm(when);
+  arm(when, when <= clock::now());
   return true;
 }
 

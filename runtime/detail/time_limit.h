@@ -17,8 +17,9 @@ class time_limit {
   time_limit& operator=(const time_limit&) = delete;
   ~time_limit() { assert(!active_); }
 
-  /// Begins for the running task. time_point::max(): no limit for now.
-  void start(clock::time_point when) noexcept;
+  /// Begins for the running task. time_point::max(): no limit for now. `over`: it has passed already, which the task
+  /// sees at its first suspension.
+  void start(clock::time_point when, bool over) noexcept;
   /// Ends it: afterwards nothing it armed can reach the task. True: the limit passed, and no other cancellation is
   /// under way; a cancelled_error from inside is a time-out.
   bool finish() noexcept;
@@ -36,7 +37,7 @@ class time_limit {
     atomic<bool> expired{false};
   };
   static void on_fire(timer_node& self) noexcept;
-  void arm(clock::time_point when) noexcept;
+  void arm(clock::time_point when, bool over) noexcept;
 
   limit_timer timer_;
   int requests_before_ = 0;

@@ -16,7 +16,11 @@ namespace {
 constexpr std::uint64_t batch_ns = 100'000;
 constexpr std::uint32_t steps_max = 1024;
 // A backlog is worth waking another worker when running it here takes longer than the wake-up itself.
-constexpr std::uint64_t worth_waking_ns = 20'000;
+constexpr std::uint64_t worth_waking_ns = 50'000;
+// ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to another cache.
+constexpr std::uint64_t worth_stealing_ns = 10'000;
+// A look at the backlog every so many pushes, and at the end of each batch.
+constexpr std::uint32_t pushes_between_looks = 32;
 constexpr unsigned next_runs_max = 3;
 // The watcher looks this often while it finds something, and less often while all is well.
 constexpr std::int64_t watch_min_ns = 1'000'000;
@@ -112,7 +116,7 @@ void worker::execute(task_state& task) noexcept {
 }
 
 void worker::flush_forks() noexcept {
-  while (task_state* child = forks_.pop()) {
+  while (task_state* child = pop_fork()) {
     push_back(adopted(*child));
   }
 }
@@ -180,9 +184,10 @@ void worker::push_back(task_state& task) noexcept {
 
 void worker::push_ring(task_state& task) noexcept {
   if (!overflowed_.load(std::memory_order_relaxed) && ring_.push(task)) {
-    if (scheduler_.idle().anyone_asleep()) [[unlikely]] share_backlog();
+    if (++pushes_ % pushes_between_looks == 0) [[unlikely]] share_backlog();
     return;
   }
+  if (++pushes_ % pushes_between_looks == 0) share_backlog();
   const spin_guard guard(overflow_lock_);
   overflow_.push(task);
   overflowed_.store(true, std::memory_order_relaxed);
@@ -244,9 +249,9 @@ bool worker::find_work() noexcept {
   for (unsigned i = 0; i < count && !found; ++i) {
     worker& victim = scheduler_.worker_at((start + i) % count);
     if (&victim == this) continue;
-    // A single task of a worker that runs short steps is sooner run there than moved here.
-    const bool slow = victim.shared_step_ns_.load(std::memory_order_relaxed) > worth_waking_ns;
-    found = adopt_fork(victim) || steal_from(victim, slow ? 1 : 2);
+    // A few tasks of a worker that runs short steps are sooner run there than moved here.
+    const std::uint64_t step = victim.shared_step_ns_.load(std::memory_order_relaxed);
+    found = adopt_fork(victim) || steal_from(victim, worth_stealing_ns / (step + 1) + 1);
   }
   if (found) worker_counters::add(counters_.steals);
   end_search();

@@ -8,7 +8,7 @@
 // Where the next task comes from, in order:
 //   local     tasks that must not move (spawn_local), and all tasks of a runtime with one worker: a plain list
 //   next slot the task that the running task woke last: its data is in this cache. At most a few in a row
-//   ring      256 ready tasks, first in first out, open to thieves (run_queue.h)
+//   ring      ready tasks, first in first out, open to thieves (run_queue.h)
 //   overflow  what did not fit into the ring
 // Tasks of other threads arrive through the inbox. With one worker there is only the local list, the order is asyncio's.
 //
@@ -86,6 +86,8 @@ class worker {
   void notify() noexcept;
 
   fork_deque& forks() noexcept { return forks_; }
+  /// The newest fork of the running task that nobody has taken; null when there is none.
+  task_state* pop_fork() noexcept { return single_ ? forks_.pop_unshared() : forks_.pop(); }
   timer_wheel& timers() noexcept { return timers_; }
   poller& poll() noexcept { return poller_; }
   worker_counters& counters() noexcept { return counters_; }
@@ -145,6 +147,7 @@ class worker {
   bool local_turn_ = false;       // local and shared tasks alternate
   std::uint32_t steps_left_ = 1;  // of the batch
   std::uint32_t batch_ = 32;
+  std::uint32_t pushes_ = 0;
   std::uint64_t batch_begin_ns_ = 0;
   std::uint64_t step_ns_ = 500;  // moving average
   bool others_active_ = false;    // at the last look as the watcher
