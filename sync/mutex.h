@@ -12,6 +12,10 @@ namespace weft {
 class mutex;
 class shared_mutex;
 
+namespace detail {
+class condition_wait;
+}
+
 /// Owns a locked mutex, or the exclusive lock of a shared_mutex, and unlocks it in its destructor.
 ///
 /// May be moved, and destroyed on another worker than the one that locked. Empty when try_lock()
@@ -38,7 +42,7 @@ class [[nodiscard]] lock_guard {
  private:
   friend class mutex;
   friend class shared_mutex;
-  friend class condition_variable;
+  friend class detail::condition_wait;
   explicit lock_guard(mutex* owned) noexcept : mutex_(owned) {}
   explicit lock_guard(shared_mutex* owned) noexcept : shared_(owned) {}
   void unlock_shared_mutex() noexcept;
@@ -80,7 +84,7 @@ class mutex {
 
  private:
   friend class lock_guard;
-  friend class condition_variable;
+  friend class detail::condition_wait;
 
   // Bits of word_. is_waited_for: waiters_ is not empty, and then the mutex is locked.
   static constexpr std::uint32_t free = 0;
