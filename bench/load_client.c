@@ -53,6 +53,9 @@ static size_t request_size;
 static size_t answer_size; /* 0: not known yet (http, until the first answer is complete) */
 static char* first_answer; /* http: the first answer; all others must equal it */
 static uint64_t messages;
+static bool draining; /* no new requests: outstanding answers are awaited, so that connections end
+                         in peace */
+static int outstanding;
 
 /* ---- small helpers ---- */
 
@@ -134,6 +137,8 @@ static void send_some(struct connection* connection) {
 }
 
 static void start_request(struct connection* connection, uint64_t now) {
+  if (draining) return;
+  ++outstanding;
   connection->sent = connection->received = 0;
   connection->started_ns = now;
   if (options.mode == mode_churn) open_connection(connection);
@@ -182,6 +187,7 @@ static void receive_some(struct connection* connection) {
       const uint64_t now = clock_ns(CLOCK_MONOTONIC);
       record(now - connection->started_ns);
       ++messages;
+      --outstanding;
       if (options.mode == mode_churn) reset_connection(connection);
       start_request(connection, now);
       return;
@@ -194,7 +200,7 @@ static void receive_some(struct connection* connection) {
 
 static void run_until(uint64_t end_ns) {
   struct epoll_event events[events_per_wait];
-  while (clock_ns(CLOCK_MONOTONIC) < end_ns) {
+  while (clock_ns(CLOCK_MONOTONIC) < end_ns && (!draining || outstanding > 0)) {
     const int ready = epoll_wait(epoll_fd, events, events_per_wait, 100);
     for (int i = 0; i < ready; ++i) {
       struct connection* connection = events[i].data.ptr;

@@ -1,5 +1,6 @@
 #include "../support/weft_server.h"
 #include "config.h"
+#include <weft/runtime/as_result.h>
 
 #include <array>
 #include <span>
@@ -10,9 +11,10 @@ weft::task<> echo(weft::tcp_stream stream) {
   bench::answered messages;
   std::array<char, echo_buffer> buffer;
   while (true) {
-    const std::size_t count = co_await stream.read_some(buffer);
-    if (count == 0) break;
-    co_await stream.write_all(std::span(buffer).first(count));
+    // A peer that resets its connection is routine here: a value, not an exception.
+    const auto count = co_await weft::as_result(stream.read_some(buffer));
+    if (!count || *count == 0) break;
+    co_await stream.write_all(std::span(buffer).first(*count));
     messages += 1;
   }
 }

@@ -34,7 +34,7 @@ inline weft::task<> serve_until_signal(weft::task<> (*connection)(weft::tcp_stre
   const weft::socket_address at(address);
   auto server = weft::start_server(connection, at, {.backlog = 4096});
   announce(arguments.host, server.local_address().port());
-  co_await stop.wait();
+  [[maybe_unused]] const int signal = co_await stop.wait();
   co_await server.close(std::chrono::milliseconds(0));
 }
 
