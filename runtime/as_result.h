@@ -22,7 +22,10 @@ class [[nodiscard]] result_awaiter {
   bool await_ready() {
     if (awaiter_) [[unlikely]] throw_awaited_twice();
     awaiter_.emplace(static_cast<A&&>(awaited_));
-    requests_before_ = here.task == nullptr ? 0 : cancelling(*here.task);
+    if (here.task != nullptr) {
+      requests_before_ = cancelling(*here.task);
+      pending_before_ = request_pending(*here.task);
+    }
     return awaiter_->awaiter.await_ready();
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) { return suspend_with(awaiter_->awaiter, waiter); }
@@ -39,7 +42,7 @@ class [[nodiscard]] result_awaiter {
         }
       } catch (const cancelled_error&) {
         // Our own cancellation goes on; that of a child is a value.
-        if (here.task != nullptr && cancelling(*here.task) > requests_before_) throw;
+        if (here.task != nullptr && own_cancellation(*here.task)) throw;
         return result<value_type>(std::current_exception());
       } catch (...) {
         return result<value_type>(std::current_exception());
@@ -53,9 +56,15 @@ class [[nodiscard]] result_awaiter {
     decltype(get_awaiter(std::declval<A>())) awaiter;
   };
 
+  /// A request came meanwhile, or one that was pending has been delivered.
+  [[nodiscard]] bool own_cancellation(const detail::task_state& self) const noexcept {
+    return cancelling(self) > requests_before_ || (pending_before_ && !request_pending(self));
+  }
+
   A awaited_;
   std::optional<holder> awaiter_;
   int requests_before_ = 0;
+  bool pending_before_ = false;
 };
 
 }  // namespace detail

@@ -1,5 +1,7 @@
 #include "clock.h"
 
+#include <stdexcept>
+
 #include <time.h>
 
 namespace weft {
@@ -17,6 +19,8 @@ clock::time_point clock::now() noexcept {
 }
 
 clock::time_point now() noexcept { return clock::now(); }
+
+void detail::throw_not_a_duration() { throw std::invalid_argument("a duration must be a number"); }
 
 void detail::set_thread_clock(const clock::time_point* source) noexcept { thread_clock = source; }
 

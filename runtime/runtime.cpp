@@ -57,6 +57,15 @@ runtime::~runtime() { core_->shutdown(shutdown_timeout_); }
 
 runtime& runtime::current() { return *static_cast<runtime*>(detail::scheduler::current("runtime::current()").owner()); }
 
+clock::time_point runtime::now() const noexcept {
+  const clock::time_point* source = core_->virtual_clock();
+  return source != nullptr ? *source : clock::now();
+}
+
+void runtime::check_loop_free() const {
+  if (core_->single() && core_->running()) throw std::logic_error("runtime::run(): another thread runs the one worker already");
+}
+
 void runtime::run_untyped(detail::task_state& main) { core_->run_until_done(main); }
 
 void runtime::set_exception_handler(std::function<void(const exception_context&)> handler) {

@@ -110,15 +110,17 @@ class runtime {
   /// exception handler. Any thread.
   template <std::invocable F>
   void call_soon(F f) {
-    spawn(detail::call_once(std::move(f)), {.name = "call_soon"});
+    detail::start_callback(core(), detail::call_once(std::move(f)));
   }
   /// Runs f() after `delay` or at `when`.
   template <class Rep, class Period, std::invocable F>
   timer_handle call_later(std::chrono::duration<Rep, Period> delay, F f) {
-    return call_at(detail::deadline_after(delay), std::move(f));
+    return call_at(now() + detail::to_clock_duration(delay), std::move(f));
   }
   template <std::invocable F>
   timer_handle call_at(clock::time_point when, F f);
+  /// Of the runtime's clock, which is virtual in a test_runtime.
+  [[nodiscard]] clock::time_point now() const noexcept;
 
   /// Null restores the default: one line to standard error.
   void set_exception_handler(std::function<void(const exception_context&)> handler);
@@ -139,6 +141,7 @@ class runtime {
 
   [[nodiscard]] detail::scheduler& core() const noexcept { return *core_; }
   void run_untyped(detail::task_state& main);
+  void check_loop_free() const;
 
   std::unique_ptr<detail::scheduler> core_;
   std::chrono::milliseconds shutdown_timeout_;
@@ -147,6 +150,7 @@ class runtime {
 template <class T>
 T runtime::run(task<T> main) {
   detail::check_not_running();
+  check_loop_free();
   join_handle<T> handle = detail::spawn_task(core(), std::move(main), {.name = "main"}, 0);
   run_untyped(*handle.state());
   detail::retrieve(*handle.state());

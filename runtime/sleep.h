@@ -44,7 +44,7 @@ void arm_timer(timer_node& timer, task_state& task) noexcept;
 /// Completes no earlier than after `d`; at most about 0.1 ms later on an idle machine. A duration of zero or less gives way
 /// once, as yield(). Cancellation: disarms the timer at once. Cost: no allocation; about 50 ns to arm and cancel.
 template <class Rep, class Period>
-detail::sleep_operation sleep(std::chrono::duration<Rep, Period> d) noexcept {
+detail::sleep_operation sleep(std::chrono::duration<Rep, Period> d) {
   const clock::duration rounded = detail::to_clock_duration(d);
   return detail::sleep_operation(clock::now() + rounded, rounded <= clock::duration::zero());
 }

@@ -8,22 +8,44 @@
 namespace weft {
 namespace detail {
 
-void set_name(task_state& task, std::string_view name) {
-  if (!name.empty()) extra_of(task).name = name;
+scheduler& current_scheduler(const char* operation) { return scheduler::current(operation); }
+
+namespace {
+
+/// Where a new task runs first, and for ever if it is pinned.
+std::uint16_t home_worker(scheduler& on) noexcept {
+  worker* self = worker::current();
+  if (self != nullptr && &self->home() == &on) return static_cast<std::uint16_t>(self->index());
+  // On an executor's thread: the worker that its task came from.
+  if (here.task != nullptr && here.task->runtime == on.index()) return here.task->worker;
+  return on.place_foreign();
 }
 
-scheduler& current_scheduler(const char* operation) { return scheduler::current(operation); }
+}  // namespace
 
 void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
                 std::uint32_t life_bits) {
-  init_task(task, type, on.index(), frame, life_bits + task_life::one_handle);
-  if ((life_bits & task_life::pinned) != 0) {
-    worker* self = worker::current();  // null on an executor's thread: then the worker that its task came from
-    task.worker = self != nullptr ? static_cast<std::uint16_t>(self->index()) : here.task->worker;
+  task_extra* extra = nullptr;
+  try {
+    extra = make_extra(name);
+  } catch (...) {  // nobody owns the frame yet
+    frame.destroy();
+    throw;
   }
-  set_name(task, name);
+  init_task(task, type, on.index(), frame, life_bits + task_life::one_handle, extra);
+  task.worker = home_worker(on);
   on.count_spawn();
-  schedule(task);
+  schedule_back(task);
+}
+
+void start_callback(scheduler& on, task<> callback) {
+  const auto frame = callback.release();
+  task_state& state = block_of<void>::state(frame);
+  init_task(state, block_of<void>::type, on.index(), frame, 0);
+  shield(state);  // a callback runs even if a shutdown cancels it first; it never suspends
+  state.worker = home_worker(on);
+  on.count_spawn();
+  schedule_back(state);
 }
 
 void retrieve(task_state& task) noexcept {
@@ -43,7 +65,7 @@ struct done_callback : completion_waiter {
     on_done = [](completion_waiter& self, task_state&) noexcept { static_cast<done_callback&>(self).start(); };
   }
   void start() noexcept {
-    spawn_task(on, std::move(callback), {}, 0);
+    start_callback(on, std::move(callback));
     delete this;
   }
 };

@@ -33,9 +33,10 @@ task<> call_once(F f) {
 void deliver_request();
 
 /// Untyped halves of spawn and join_handle, in spawn.cpp.
-void set_name(task_state& task, std::string_view name);
 void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
                 std::uint32_t life_bits);
+/// A task made by call_once: runs whatever happens, also during a shutdown.
+void start_callback(scheduler& on, task<> callback);
 scheduler& current_scheduler(const char* operation);
 void add_done_callback(task_state& observed, task<> callback);
 void block_until_done(task_state& task);

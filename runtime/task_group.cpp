@@ -38,12 +38,22 @@ task_group::member* task_group::begin_spawn() {
   return place;
 }
 
-void task_group::start(member& place, detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame,
+void task_group::start(detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame,
                        std::string_view name) {
   detail::scheduler& on = detail::scheduler::at(owner_.runtime);
+  member* reserved = nullptr;
+  detail::task_extra* extra = nullptr;
+  try {
+    extra = detail::make_extra(name);
+    reserved = begin_spawn();
+  } catch (...) {  // refused: the task is destroyed unrun
+    delete extra;
+    frame.destroy();
+    throw;
+  }
+  member& place = *reserved;
   // Two handles: the caller's and ours, which keeps the child while it may have to be cancelled.
-  detail::init_task(child, type, on.index(), frame, 2 * detail::task_life::one_handle);
-  detail::set_name(child, name);
+  detail::init_task(child, type, on.index(), frame, 2 * detail::task_life::one_handle, extra);
   child.waiters = &place;
   place.child = &child;
   on.count_spawn();

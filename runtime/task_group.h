@@ -22,9 +22,8 @@ class task_group {
   /// task unrun.
   template <class T>
   join_handle<T> spawn(task<T> child, spawn_options options = {}) {
-    member* place = begin_spawn();
     const auto frame = child.release();
-    start(*place, detail::block_of<T>::state(frame), detail::block_of<T>::type, frame, options.name);
+    start(detail::block_of<T>::state(frame), detail::block_of<T>::type, frame, options.name);
     return join_handle<T>(detail::block_of<T>::state(frame));
   }
   template <detail::owned_awaitable A>
@@ -75,8 +74,7 @@ class task_group {
   };
 
   member* begin_spawn();
-  void start(member& place, detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame,
-             std::string_view name);
+  void start(detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame, std::string_view name);
   void add_failure(std::exception_ptr error);
   void abort() noexcept;
   void cancel_children() noexcept;

@@ -4,12 +4,16 @@
 
 namespace weft {
 
-deadline::deadline(clock::time_point when) {
+deadline::deadline(clock::time_point when, bool over) {
   detail::enter_scope(scope_);
   timer_.scope = &scope_;
   timer_.fire = on_fire;
   timer_.when = when;
-  detail::arm_timer(timer_, *scope_.task);
+  if (over) {
+    on_fire(timer_);  // seen at the first suspension
+  } else {
+    detail::arm_timer(timer_, *scope_.task);
+  }
 }
 
 deadline::~deadline() {
@@ -25,8 +29,12 @@ void deadline::on_fire(detail::timer_node& self) noexcept {
 }
 
 bool deadline::move_to(clock::time_point when) noexcept {
-  if (!detail::timer_wheel::disarm(timer_)) return false;
+  if (expired() || !detail::timer_wheel::disarm(timer_)) return false;
   timer_.when = when;
+  if (when <= clock::now()) {
+    on_fire(timer_);
+    return true;
+  }
   detail::arm_timer(timer_, *scope_.task);
   return true;
 }

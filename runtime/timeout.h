@@ -186,8 +186,9 @@ task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&&
 class [[nodiscard]] deadline {
  public:
   template <class Rep, class Period>
-  explicit deadline(std::chrono::duration<Rep, Period> limit) : deadline(detail::deadline_after(limit)) {}
-  explicit deadline(clock::time_point when);
+  explicit deadline(std::chrono::duration<Rep, Period> limit)
+      : deadline(detail::deadline_after(limit), limit <= limit.zero()) {}
+  explicit deadline(clock::time_point when) : deadline(when, when <= clock::now()) {}
   ~deadline();
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
@@ -204,6 +205,7 @@ class [[nodiscard]] deadline {
   struct scope_timer : detail::timer_node {
     detail::interrupt_scope* scope = nullptr;
   };
+  deadline(clock::time_point when, bool over);
   static void on_fire(detail::timer_node& self) noexcept;
   bool move_to(clock::time_point when) noexcept;
 

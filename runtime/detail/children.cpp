@@ -25,6 +25,10 @@ bool child_set::start(std::coroutine_handle<> parent) noexcept {
   // One more, so that the parent is not woken before all are started.
   pending_.store(children_.size() + 1, std::memory_order_relaxed);
   for (child_frame& child : children_) child.start(*this);
+  // acq_rel: see progress_. The children are held until pending_ falls.
+  if ((progress_.fetch_or(all_started, std::memory_order_acq_rel) & one_failed) != 0) {
+    cancel_all(failed_.load(std::memory_order_relaxed));
+  }
   if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) return false;  // acq_rel: see pending_
   return arm(*this);
 }
@@ -35,7 +39,8 @@ void child_set::on_child_done(completion_waiter& self, task_state& child) noexce
     mark_retrieved(child);
     task_state* none = nullptr;
     // acq_rel: see failed_. Before our pending_ step, so that the siblings are still held.
-    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel, std::memory_order_relaxed) &&
+        (set.progress_.fetch_or(one_failed, std::memory_order_acq_rel) & all_started) != 0) {  // acq_rel: see progress_
       set.cancel_all(&child);
     }
   }

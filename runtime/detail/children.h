@@ -78,6 +78,11 @@ class child_set : public wait_node, public completion_waiter {
   atomic<std::size_t> pending_{0};
   //   written by  the first child that fails, by compare-exchange; read by the parent after the last end
   atomic<task_state*> failed_{nullptr};
+  // Two bits: all children are started; one has failed. Who sets the second one cancels the others: before, some are not
+  // tasks yet.
+  //   written by  the parent (start) and the first failing child; acq_rel: the later one sees what the other did
+  atomic<unsigned> progress_{0};
+  static constexpr unsigned all_started = 1, one_failed = 2;
 };
 
 }  // namespace weft::detail

@@ -35,6 +35,30 @@ std::uint8_t register_scheduler(scheduler& self) {
 
 }  // namespace
 
+namespace {
+
+std::string describe(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {  // nothing to ask
+    return "unknown exception";
+  }
+}
+
+void print_report(const exception_context& context) noexcept {
+  try {
+    std::string text = "weft: " + std::string(context.message);
+    if (context.task != 0) text += " (task " + std::to_string(context.task) + ")";
+    if (context.exception != nullptr) text += ": " + describe(context.exception);
+    std::fprintf(stderr, "%s\n", text.c_str());
+  } catch (...) {  // out of memory: there is nobody left to tell
+  }
+}
+
+}  // namespace
+
 // The calls that come up from task_state.h and io_operation.h -----------------------------------------------------------
 
 void schedule(task_state& task) noexcept {
@@ -63,7 +87,9 @@ void report_unretrieved(task_state& task) noexcept {
   context.exception = task.type->exception(task);
   // acquire: pairs with extra_of. A name is not made up for a dying task.
   if (const task_extra* extra = task.extra.load(std::memory_order_acquire)) context.task = extra->id;
-  scheduler::at(task.runtime).report(context);
+  // A handle may outlive the runtime of its task.
+  if (scheduler* home = scheduler::find(task.runtime)) return home->report(context);
+  print_report(context);
 }
 
 // Construction ----------------------------------------------------------------------------------------------------------
@@ -122,6 +148,10 @@ scheduler& scheduler::at(std::uint32_t index) noexcept {
   return *schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
 }
 
+scheduler* scheduler::find(std::uint32_t index) noexcept {
+  return schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+}
+
 scheduler& scheduler::current(const char* operation) {
   if (worker* self = worker::current()) return self->home();
   if (here.task != nullptr) return at(here.task->runtime);  // on an executor's thread
@@ -153,7 +183,7 @@ void scheduler::declare_deadlock() noexcept {
 
 void scheduler::run_loop() {
   leave_.store(false, std::memory_order_relaxed);
-  loop_running_.store(true, std::memory_order_relaxed);
+  if (loop_running_.exchange(true, std::memory_order_relaxed)) throw std::logic_error("another thread runs the one worker already");
   {
     const worker::attachment attached(*workers_[0]);
     workers_[0]->run(leave_);
@@ -208,8 +238,8 @@ std::vector<task_state*> scheduler::pin_all() {
 bool scheduler::begin_round() {
   std::vector<task_state*> tasks = pin_all();
   if (tasks.empty()) return false;
-  // One more than the tasks, until all are marked: the round does not end while it begins.
-  swept_.store(1, std::memory_order_relaxed);
+  // One more than the marked tasks, until all are marked: the round does not end while it begins.
+  swept_.fetch_add(1, std::memory_order_relaxed);
   for (task_state* task : tasks) {
     swept_.fetch_add(1, std::memory_order_relaxed);
     if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
@@ -242,11 +272,11 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
     owner->leave();
   };
   const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
-  if (!virtual_time_) {
-    limit.when = clock::now() + left;
-    workers_[0]->timers().arm(limit);
+  limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
+  workers_[0]->timers().arm(limit);
+  while (!round_ended() && limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {  // acquire: end_fire
+    run_loop();
   }
-  while (!round_ended() && std::chrono::steady_clock::now() < until && !deadlock_) run_loop();
   deadlock_ = false;
   timer_wheel::finish_disarm(limit);
   return round_ended();
@@ -271,16 +301,18 @@ void scheduler::destroy_survivors() {
   exception_context context;
   context.message = survivors;
   report(context);
+  // From now on the workers destroy what is queued instead of resuming it; what waits is unlinked and queued.
+  destroying_.store(true, std::memory_order_relaxed);
   for (int rounds = 0; rounds < 100; ++rounds) {
     std::vector<task_state*> tasks = pin_all();
-    if (tasks.empty()) return;
-    swept_.store(1, std::memory_order_relaxed);
+    if (tasks.empty()) break;
     for (task_state* task : tasks) {
       condemn(*task);
       drop_handle(*task);
     }
     (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   }
+  destroying_.store(false, std::memory_order_relaxed);
 }
 
 std::string scheduler::describe_tasks() {
@@ -332,30 +364,6 @@ void scheduler::set_exception_handler(std::function<void(const exception_context
   const std::lock_guard lock(handler_mutex_);
   handler_ = std::move(handler);
 }
-
-namespace {
-
-std::string describe(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    return known.what();
-  } catch (...) {  // nothing to ask
-    return "unknown exception";
-  }
-}
-
-void print_report(const exception_context& context) noexcept {
-  try {
-    std::string text = "weft: " + std::string(context.message);
-    if (context.task != 0) text += " (task " + std::to_string(context.task) + ")";
-    if (context.exception != nullptr) text += ": " + describe(context.exception);
-    std::fprintf(stderr, "%s\n", text.c_str());
-  } catch (...) {  // out of memory: there is nobody left to tell
-  }
-}
-
-}  // namespace
 
 void scheduler::report(const exception_context& context) noexcept {
   const std::lock_guard lock(handler_mutex_);

@@ -43,6 +43,8 @@ class scheduler {
 
   /// The scheduler with this index in the process; it lives while one of its tasks does.
   static scheduler& at(std::uint32_t index) noexcept;
+  /// Null when it is gone: for handles that outlive their runtime.
+  static scheduler* find(std::uint32_t index) noexcept;
   /// Of the calling worker. Throws std::logic_error on other threads: "`operation` needs a running weft runtime".
   static scheduler& current(const char* operation);
 
@@ -87,6 +89,8 @@ class scheduler {
   [[nodiscard]] const atomic<bool>& stopping() const noexcept { return stopping_; }
   /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
   void declare_deadlock() noexcept;
+  /// The workers destroy queued tasks instead of resuming them.
+  [[nodiscard]] bool destroying() const noexcept { return destroying_.load(std::memory_order_relaxed); }
 
   void set_exception_handler(std::function<void(const exception_context&)> handler);
   /// Calls into one handler are serialised. Never throws; any thread.
@@ -131,6 +135,8 @@ class scheduler {
   atomic<bool> loop_running_{false};
   //   written and read by the single worker's thread
   bool deadlock_ = false;
+  //   written by  destroy_survivors; read by workers before each step; relaxed: they meet in the queues
+  atomic<bool> destroying_{false};
 
   std::mutex sweep_mutex_;
   std::condition_variable sweep_ended_;

@@ -302,7 +302,7 @@ void unshield(task_state& task) noexcept { task.wait.fetch_and(~shielded, std::m
 bool is_shielded(const task_state& task) noexcept { return (peek(task) & shielded) != 0; }
 
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime, std::coroutine_handle<> frame,
-               std::uint32_t life_bits) noexcept {
+               std::uint32_t life_bits, task_extra* extra) noexcept {
   state.wait.store(0, std::memory_order_relaxed);
   state.worker = 0;
   state.runtime = runtime;
@@ -311,7 +311,7 @@ void init_task(task_state& state, const task_type& type, std::uint8_t runtime, s
   state.waiters = nullptr;
   state.type = &type;
   state.scopes = nullptr;
-  state.extra.store(nullptr, std::memory_order_relaxed);
+  state.extra.store(extra, std::memory_order_relaxed);  // published with life
   // release: pairs with the acquire of walkers that pin the task, and of who takes it from a queue.
   state.life.store(task_life::frame | life_bits | std::uint32_t{runtime} << task_life::runtime_shift, std::memory_order_release);
 }
@@ -459,13 +459,34 @@ void mark_retrieved(task_state& task) noexcept {
   change_life(task, [](std::uint32_t word) { return word | task_life::retrieved; });
 }
 
-task_extra& extra_of(task_state& task) {
-  // acquire: pairs with the release below.
-  if (task_extra* extra = task.extra.load(std::memory_order_acquire)) return *extra;
-  // Ids count the tasks that were ever asked for theirs; nothing is paid for the others.
+namespace {
+
+task_extra* new_extra() {
+  // Ids count the tasks that have a name or were asked for their id; nothing is paid for the others.
   static constinit atomic<std::uint64_t> last_id{0};
   auto* made = new task_extra;
   made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+  return made;
+}
+
+}  // namespace
+
+task_extra* make_extra(std::string_view name) {
+  if (name.empty()) return nullptr;
+  task_extra* made = new_extra();
+  try {
+    made->name = name;
+  } catch (...) {  // out of memory
+    delete made;
+    throw;
+  }
+  return made;
+}
+
+task_extra& extra_of(task_state& task) {
+  // acquire: pairs with the release below.
+  if (task_extra* extra = task.extra.load(std::memory_order_acquire)) return *extra;
+  task_extra* made = new_extra();
   task_extra* seen = nullptr;
   // acq_rel: publishes the contents; or sees those of who came first.
   if (task.extra.compare_exchange_strong(seen, made, std::memory_order_acq_rel, std::memory_order_acquire)) return *made;

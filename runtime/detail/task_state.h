@@ -36,6 +36,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "atomic.h"
 #include "spin_lock.h"
@@ -162,7 +163,9 @@ struct execution {
 /// Makes `state` (uninitialised header memory) a task that was not queued yet. `life_bits`: task_life::pinned and any
 /// number of one_handle; frame is added.
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
-               std::coroutine_handle<> frame, std::uint32_t life_bits) noexcept;
+               std::coroutine_handle<> frame, std::uint32_t life_bits, task_extra* extra = nullptr) noexcept;
+/// For a task with a name; null without one. Throws std::bad_alloc.
+task_extra* make_extra(std::string_view name);
 
 /// Puts a task that is not queued into a queue of its scheduler. Any thread. Defined by the scheduler: the one call that
 /// goes up.

@@ -86,6 +86,15 @@ task_state* worker::next_shared() noexcept {
   return overflowed_.load(std::memory_order_relaxed) ? pop_overflow() : nullptr;
 }
 
+/// The last step of a shutdown: a queued task is destroyed instead of resumed, wherever it was. Nobody holds its nodes: its
+/// wait is over.
+static void make_unstarted(task_state& task) noexcept {
+  auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
+  task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
+  unshield(task);
+  cancel(task);
+}
+
 /// What a task that is not a plain suspended coroutine needs first. Null: do not resume it.
 static void* prepare(task_state& task) noexcept {
   const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
@@ -106,6 +115,7 @@ void worker::execute(task_state& task) noexcept {
   here.budget = operations_per_resume;
   task.worker = static_cast<std::uint16_t>(index_);
   tick_.store(tick_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (scheduler_.destroying()) [[unlikely]] make_unstarted(task);
   void* leaf = task.leaf;
   if ((reinterpret_cast<std::uintptr_t>(leaf) & leaf_tag::mask) != 0) [[unlikely]] leaf = prepare(task);
   if (leaf != nullptr) std::coroutine_handle<>::from_address(leaf).resume();
@@ -207,7 +217,11 @@ task_state* worker::pop_overflow() noexcept {
 void worker::push_remote(task_state& task) noexcept {
   inbox_.push(task);
   // seq_cst: FALLING ASLEEP, push side.
-  if (state_.load(std::memory_order_seq_cst) == state::asleep) notify();
+  if (state_.load(std::memory_order_seq_cst) == state::asleep) {
+    notify();
+  } else if (!single_) {
+    call_watcher();  // it may be in a long step that began when nobody was there to watch
+  }
 }
 
 void worker::notify() noexcept {
@@ -296,6 +310,8 @@ void worker::help_until_done(task_state& child) noexcept {
   while (!done(child)) {
     if (task_state* task = next_task()) {
       execute(*task);
+    } else if (scheduler_.virtual_time()) {
+      park_in_virtual_time();
     } else if (!look_around() && (single_ || !find_work())) {
       sleep(watch_min_ns);
     }
@@ -318,7 +334,7 @@ bool worker::rescue(worker& stuck) noexcept {
   if (stuck.inbox_.take(arrived) > 0) {
     while (task_state* task = arrived.pop()) {
       if ((task->life.load(std::memory_order_relaxed) & task_life::pinned) != 0 && task->worker == stuck.index_) {
-        stuck.inbox_.push(*task);  // it has to wait for its worker
+        stuck.push_remote(*task);  // it has to wait for its worker, who may have gone to sleep by now
       } else {
         push_back(*task);
         found = true;
@@ -409,7 +425,7 @@ void worker::park() noexcept {
   idle.wake_up(index_);
   if (watching) idle.stop_watching();
   others_active_ = watching && watch();
-  if (!has_ready()) return;
+  if (!has_ready() && inbox_.empty()) return;
   end_search();
   call_watcher();
 }
