@@ -122,7 +122,12 @@ struct block_of {
   static constexpr std::size_t slot_offset = sizeof(task_state);
   static constexpr std::size_t prefix = slot_offset + (sizeof(result_slot<T>) + 15) / 16 * 16;
 
-  static std::byte* start(void* frame) noexcept { return static_cast<std::byte*>(frame) - prefix; }
+  static std::byte* start(void* frame) noexcept {
+    // To the optimiser, memory from operator new begins where the pointer points, and what lies in front does not exist.
+    // The pointer goes through a register that it cannot see through.
+    asm("" : "+r"(frame));
+    return static_cast<std::byte*>(frame) - prefix;
+  }
   static task_state& state(std::coroutine_handle<> frame) noexcept {
     return *reinterpret_cast<task_state*>(start(frame.address()));
   }
