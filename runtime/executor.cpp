@@ -156,6 +156,24 @@ bool thread_pool_executor::withdraw(detail::executor_job& job) noexcept {
 
 namespace detail {
 
+void away_mark::set() noexcept {
+  if (here.task != nullptr) {
+    runtime_ = here.task->runtime;
+  } else if (worker* self = worker::current()) {
+    runtime_ = self->home().index();
+  } else {
+    return;
+  }
+  scheduler::away(static_cast<std::uint8_t>(runtime_)).fetch_add(1, std::memory_order_relaxed);
+}
+
+void away_mark::clear() noexcept {
+  const int runtime = std::exchange(runtime_, nowhere);
+  if (runtime == nowhere) return;
+  // The runtime may be gone, but not the count. release: see scheduler::away.
+  scheduler::away(static_cast<std::uint8_t>(runtime)).fetch_sub(1, std::memory_order_release);
+}
+
 // executor_wait --------------------------------------------------------------------------------------------------------
 
 bool executor_wait::publish() noexcept {
@@ -163,6 +181,7 @@ bool executor_wait::publish() noexcept {
   run = run_here;
   if (interrupted(*task)) return true;  // its wait ends as soon as it begins
   phase_.store(phase::queued, std::memory_order_relaxed);  // published with the job
+  away_.set();
   try {
     where_->enqueue(*this);
   } catch (...) {  // the awaiting coroutine gets it
@@ -216,13 +235,18 @@ void hand_back(task_state& finished) noexcept {
 /// As a worker would, on a thread that is none.
 void resume_elsewhere(task_state& task) noexcept {
   const execution outer = here;  // of an executor that runs jobs inside post(), maybe on a worker
+  const std::uint8_t runtime = task.runtime;
+  set_thread_clock(scheduler::at(runtime).virtual_clock());
   here.task = &task;
   here.budget = operations_per_resume;
   std::coroutine_handle<>::from_address(task.leaf).resume();
   task_state* finished = std::exchange(here.finished, nullptr);
   here.task = outer.task;
   here.budget = outer.budget;
+  set_thread_clock(outer.worker != nullptr ? worker::current()->home().virtual_clock() : nullptr);
   if (finished != nullptr) hand_back(*finished);
+  // The runtime may be gone, but not the count. release: see scheduler::away.
+  scheduler::away(runtime).fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace
@@ -238,7 +262,14 @@ bool executor_hop::await_suspend(std::coroutine_handle<> waiter) {
   if (interrupted(*task_)) return false;
   task_->leaf = waiter.address();
   run = resume_here;
-  where_->enqueue(*this);
+  atomic<std::int32_t>& away = scheduler::away(task_->runtime);
+  away.fetch_add(1, std::memory_order_relaxed);
+  try {
+    where_->enqueue(*this);
+  } catch (...) {  // refused: the coroutine gets it here
+    away.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
   return true;
 }
 

@@ -28,9 +28,28 @@ struct executor_job : list_node {
   void (*run)(executor_job& self) noexcept = nullptr;
 };
 
+/// While it counts, virtual time of one runtime stands still: something of it is in the hands of an executor.
+class away_mark {
+ public:
+  away_mark() noexcept = default;
+  away_mark(const away_mark&) = delete;
+  away_mark& operator=(const away_mark&) = delete;
+  ~away_mark() { clear(); }
+  /// For the runtime of this thread, if it has one.
+  void set() noexcept;
+  void clear() noexcept;
+
+ private:
+  static constexpr int nowhere = -1;
+  int runtime_ = nowhere;
+};
+
 /// What submit() leaves with an executor.
 template <class F>
 struct submitted_job {
+  explicit submitted_job(F function) : f(std::move(function)) { away.set(); }
+
+  away_mark away;  // cleared last, when the future is done
   F f;
   promise<std::invoke_result_t<F>> outcome;
 
@@ -69,7 +88,7 @@ class executor {
   /// starts keeps it from running; one that is dropped does not.
   template <std::invocable F>
   future<std::invoke_result_t<F>> submit(F f) {
-    auto job = std::make_unique<detail::submitted_job<F>>(detail::submitted_job<F>{std::move(f), {}});
+    auto job = std::make_unique<detail::submitted_job<F>>(std::move(f));
     future<std::invoke_result_t<F>> outcome = job->outcome.get_future();
     post(&detail::submitted_job<F>::run, job.get());
     static_cast<void>(job.release());  // run() frees it
@@ -130,6 +149,8 @@ class executor_wait : public leaf_operation<executor_wait>, public executor_job 
       : leaf_operation(other), executor_job(other), where_(other.where_), call_(other.call_), request_stop_(other.request_stop_) {}
   executor_wait& operator=(executor_wait&&) = delete;
   ~executor_wait() = default;
+  /// The task runs again: virtual time may go on.
+  void arrive() noexcept { away_.clear(); }
   /// Throws if the job did not run.
   void take() const;
 
@@ -145,6 +166,7 @@ class executor_wait : public leaf_operation<executor_wait>, public executor_job 
   executor* where_;
   void (*call_)(executor_wait&) noexcept;
   void (*request_stop_)(executor_wait&) noexcept;
+  away_mark away_;
   std::exception_ptr refused_;
   //   written by  the task (queued), the executor's thread (started) and the canceller (skipped), by compare-exchange
   //   read by     the task, after its wake; acq_rel: decides whether the call happens
@@ -164,6 +186,7 @@ class [[nodiscard]] executor_operation : public executor_wait {
         call_(std::in_place, std::forward<G>(f), std::forward<A>(args)...) {}
 
   [[nodiscard]] value_type await_resume() {
+    arrive();
     if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
     take();
     return outcome_.take();

@@ -152,6 +152,11 @@ scheduler* scheduler::find(std::uint32_t index) noexcept {
   return schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
 }
 
+atomic<std::int32_t>& scheduler::away(std::uint8_t index) noexcept {
+  static constinit atomic<std::int32_t> counts[schedulers_max];
+  return counts[index];
+}
+
 scheduler& scheduler::current(const char* operation) {
   if (worker* self = worker::current()) return self->home();
   if (here.task != nullptr) return at(here.task->runtime);  // on an executor's thread

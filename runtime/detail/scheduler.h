@@ -87,6 +87,13 @@ class scheduler {
   [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
   [[nodiscard]] clock::time_point* virtual_clock() noexcept { return virtual_time_ ? &virtual_now_ : nullptr; }
   [[nodiscard]] const atomic<bool>& stopping() const noexcept { return stopping_; }
+  /// Tasks of the scheduler with this index that are in the hands of an executor, which will give them back: meanwhile
+  /// virtual time stands still. A count of the process, so that an executor's thread may still touch it when the scheduler
+  /// is gone.
+  //   written by  tasks that go there (relaxed) and executors that have given one back (release)
+  //   read by     the one worker of a virtual runtime (acquire): the task is in the inbox then
+  static atomic<std::int32_t>& away(std::uint8_t index) noexcept;
+
   /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
   void declare_deadlock() noexcept;
   /// The workers destroy queued tasks instead of resuming them.

@@ -433,7 +433,11 @@ void worker::park() noexcept {
 /// Virtual time stands still while anything can run; then it jumps to the next timer. With neither it is a deadlock.
 void worker::park_in_virtual_time() noexcept {
   if (io_source::registrations() > 0 && dispatch(0) > 0) return;
-  if (scheduler_.blocking().pending() > 0) return sleep(-1);
+  // Others are at work for us. Their end may wake nobody (a call that was abandoned), so look again soon.
+  // acquire: see scheduler::away.
+  const bool others_work = scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 || scheduler_.blocking().pending() > 0;
+  if (others_work) return sleep(1'000'000);
+  if (!inbox_.empty()) return;  // ... and just now they came back: it is not time yet
   const clock::time_point next = timers_.earliest();
   if (next != clock::time_point::max()) {
     clock::time_point& now = *scheduler_.virtual_clock();
