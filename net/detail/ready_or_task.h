@@ -4,6 +4,7 @@
 #include "../../runtime/task.h"
 
 #include <coroutine>
+#include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -27,8 +28,12 @@ class [[nodiscard]] ready_or_task {
     if (awaited_) [[unlikely]]
       throw_awaited_twice();
     awaited_ = true;
-    value_ = request_.try_now();
-    return value_.has_value() && here.budget-- > 0;
+    try {
+      value_ = request_.try_now();
+    } catch (...) {  // thrown by await_resume, where as_result expects it
+      error_ = std::current_exception();
+    }
+    return error_ != nullptr || (value_.has_value() && here.budget-- > 0);
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
     if (value_) {  // it is there, but it is time for others
@@ -42,6 +47,7 @@ class [[nodiscard]] ready_or_task {
     return awaiter.await_suspend(waiter);
   }
   value_type await_resume() {
+    if (error_ != nullptr) std::rethrow_exception(std::move(error_));
     if (!value_) return work_->operator co_await().await_resume();
     if constexpr (!std::is_void_v<value_type>) return std::move(*value_);
   }
@@ -50,6 +56,7 @@ class [[nodiscard]] ready_or_task {
   Request request_;
   std::optional<value_t<value_type>> value_;
   std::optional<task<value_type>> work_;
+  std::exception_ptr error_;
   bool awaited_ = false;
 };
 

@@ -131,9 +131,8 @@ inline void abort_connection(tcp_stream& stream) {
   stream.close();
 }
 
-inline void set_buffers(tcp_stream& stream, int bytes) {
+inline void set_send_buffer(tcp_stream& stream, int bytes) {
   (void)detail::sys::set_option(stream.native_handle(), SOL_SOCKET, SO_SNDBUF, bytes);
-  (void)detail::sys::set_option(stream.native_handle(), SOL_SOCKET, SO_RCVBUF, bytes);
 }
 
 /// While it lives, system calls go through `ask`: 0 lets one through, else it fails with that

@@ -1,0 +1,367 @@
+#include "loopback.h"
+#include <weft/net/server.h>
+#include <weft/runtime/cancel.h>
+#include <weft/sync/event.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weft {
+namespace {
+
+using namespace testing;
+
+class Server : public on_loopback {};
+INSTANTIATE_TEST_SUITE_P(Workers, Server, one_and_two_workers(), workers_name);
+
+task<> echo_stream(tcp_stream stream) {
+  std::string buffer(1000, '\0');
+  for (;;) {
+    const std::size_t count = co_await stream.read_some(buffer);
+    if (count == 0) co_return;
+    co_await stream.write_all(std::string_view(buffer).substr(0, count));
+  }
+}
+
+task<> echo_lines(stream_reader reader, stream_writer writer) {
+  for (;;) {
+    const std::optional<std::string> line = co_await reader.read_line();
+    if (!line) break;
+    writer.write(*line);
+    writer.write("\n");
+    co_await writer.drain();
+  }
+  co_await writer.close();
+}
+
+task<std::string> ask(socket_address to, std::string question) {
+  auto [reader, writer] = co_await open_connection(to);
+  co_await writer.write_all(question + "\n");
+  std::string answer = co_await reader.read_until("\n");
+  co_await writer.close();
+  co_return answer;
+}
+
+TEST_P(Server, StreamHandler_ServesEachConnection) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 50; ++i) clients.push_back(ask(echoing.local_address(), std::to_string(i)));
+
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      EXPECT_EQ(answers[i], std::to_string(i) + "\n");
+    co_await echoing.close();
+    EXPECT_EQ(echoing.connections(), 0u);
+  });
+}
+
+TEST_P(Server, BufferedHandler_ServesEachConnection) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0");
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 50; ++i) clients.push_back(ask(echoing.local_address(), std::to_string(i)));
+
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      EXPECT_EQ(answers[i], std::to_string(i) + "\n");
+    co_await echoing.close();
+  });
+}
+
+TEST_P(Server, PortInUse_IsToldAtOnce) {
+  run([]() -> task<> {
+    server first = start_server(echo_stream, "127.0.0.1:0");
+    try {
+      (void)start_server(echo_stream, first.local_address());
+      ADD_FAILURE();
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.what(),
+                "bind " + first.local_address().to_string() + ": Address already in use");
+    }
+    co_return;
+  });
+}
+
+TEST(ServerOutsideOfARuntime, Start_Throws) {
+  EXPECT_THROW((void)start_server(echo_stream, "127.0.0.1:0"), std::logic_error);
+  expect_clean_ledger();
+}
+
+TEST_P(Server, Handler_LivesUntilItsLastConnectionHasEnded) {
+  run([]() -> task<> {
+    auto token = std::make_shared<int>(7);
+    const std::weak_ptr<int> observed = token;
+    event leave;
+    std::optional<server> serving(start_server(
+        [token = std::move(token), &leave](tcp_stream stream) -> task<> {
+          co_await stream.write_all("x");
+          const cancel_shield shield;
+          co_await leave.wait();
+          EXPECT_EQ(*token, 7);
+        },
+        "127.0.0.1:0"));
+    tcp_stream client = co_await tcp_stream::connect(serving->local_address());
+    std::string buffer(1, '\0');
+    EXPECT_EQ(co_await client.read_some(buffer), 1u);
+
+    serving.reset();
+    EXPECT_FALSE(observed.expired());
+    leave.set();
+
+    co_await until([&] { return observed.expired(); });
+  });
+}
+
+std::atomic<int> reported_exceptions{0};
+
+TEST_P(Server, ExceptionInAHandler_EndsThatConnectionOnlyAndIsReported) {
+  reported_exceptions = 0;
+  runtime_options options;
+  options.workers = GetParam();
+  options.exception_handler = [](const exception_context& context) {
+    try {
+      std::rethrow_exception(context.exception);
+    } catch (const std::runtime_error& error) {
+      if (std::string_view(error.what()) == "bad question") ++reported_exceptions;
+    }
+  };
+  const auto body = []() -> task<> {
+    server picky = start_server(
+        [](stream_reader reader, stream_writer writer) -> task<> {
+          const std::string line = co_await reader.read_until("\n");
+          if (line == "bad\n") throw std::runtime_error("bad question");
+          co_await writer.write_all(line);
+        },
+        "127.0.0.1:0");
+
+    const auto bad = co_await as_result(ask(picky.local_address(), "bad"));
+    const std::string good = co_await ask(picky.local_address(), "good");
+
+    EXPECT_FALSE(bad.has_value());
+    EXPECT_EQ(good, "good\n");
+    co_await picky.close();
+  };
+  weft::run(body, options);
+  EXPECT_EQ(reported_exceptions, 1);
+  expect_clean_ledger();
+}
+
+TEST_P(Server, HandlerThatThrowsBeforeItIsATask_EndsThatConnectionOnly) {
+  reported_exceptions = 0;
+  runtime_options options;
+  options.workers = GetParam();
+  options.exception_handler = [](const exception_context&) { ++reported_exceptions; };
+  const auto body = []() -> task<> {
+    std::atomic<int> calls = 0;
+    server picky = start_server(
+        [&calls](tcp_stream stream) -> task<> {
+          if (++calls == 1) throw std::runtime_error("not you");
+          return echo_stream(std::move(stream));
+        },
+        "127.0.0.1:0");
+
+    const auto first = co_await as_result(ask(picky.local_address(), "one"));
+    const std::string second = co_await ask(picky.local_address(), "two");
+
+    EXPECT_FALSE(first.has_value());
+    EXPECT_EQ(second, "two\n");
+    co_await picky.close();
+  };
+  weft::run(body, options);
+  EXPECT_EQ(reported_exceptions, 1);
+  expect_clean_ledger();
+}
+
+// Ends
+// ------------------------------------------------------------------------------------------------------------------
+
+TEST_P(Server, Close_WaitsForConnectionsThatEndInTime) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0");
+    auto [reader, writer] = co_await open_connection(echoing.local_address());
+    co_await writer.write_all("before\n");
+    EXPECT_EQ(co_await reader.read_line(), "before");
+
+    auto closing = spawn(echoing.close(1h));
+    co_await until_waiting(closing);
+    co_await writer.write_all("during\n");
+    EXPECT_EQ(co_await reader.read_line(), "during");
+    EXPECT_FALSE(closing.done());
+    co_await writer.close();
+
+    co_await closing;
+    EXPECT_EQ(echoing.connections(), 0u);
+  });
+}
+
+TEST_P(Server, Close_CancelsWhatIsLeftAfterTheGrace) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(echoing.local_address());
+    co_await until([&] { return echoing.connections() == 1; });
+
+    co_await echoing.close(1ms);
+
+    EXPECT_EQ(echoing.connections(), 0u);
+    EXPECT_EQ(co_await read_to_end(client), "");
+  });
+}
+
+TEST_P(Server, Close_AwaitsTheCleanUpOfCancelledHandlers) {
+  run([]() -> task<> {
+    std::atomic<bool> cleaned_up = false;
+    server tidy = start_server(
+        [&cleaned_up](tcp_stream stream) -> task<> {
+          auto body = [&stream]() -> task<> { (void)co_await read_to_end(stream); };
+          auto clean_up = [&cleaned_up]() -> task<> {
+            co_await sleep(1ms);
+            cleaned_up = true;
+          };
+          co_await try_finally(std::ref(body), std::ref(clean_up));
+        },
+        "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(tidy.local_address());
+    co_await client.write_all("x");
+    co_await until([&] { return tidy.connections() == 1; });
+    for (int i = 0; i < 100; ++i) co_await yield();
+
+    co_await tidy.close(0ms);
+
+    EXPECT_EQ(tidy.connections(), 0u);
+    EXPECT_TRUE(cleaned_up);
+  });
+}
+
+TEST_P(Server, ClosedServer_RefusesConnections) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    const socket_address at = echoing.local_address();
+    co_await echoing.close();
+
+    const auto outcome = co_await as_result(tcp_stream::connect(at));
+
+    EXPECT_EQ(outcome.error_code().value(), ECONNREFUSED);
+    EXPECT_EQ(echoing.local_address(), at);
+    co_await echoing.close();  // again
+    co_await echoing.wait_closed();
+    co_await echoing.serve_forever();
+  });
+}
+
+TEST_P(Server, WaitClosed_EndsWithTheLastConnection) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(echoing.local_address());
+    co_await until([&] { return echoing.connections() == 1; });
+    auto waiting = spawn(echoing.wait_closed());
+    auto closing = spawn(echoing.close(1h));
+    co_await until_waiting(waiting);
+    EXPECT_FALSE(waiting.done());
+
+    client.close();
+
+    co_await waiting;
+    co_await closing;
+  });
+}
+
+TEST_P(Server, DroppedServer_StopsAndCancelsItsHandlers) {
+  run([]() -> task<> {
+    std::optional<server> echoing(start_server(echo_stream, "127.0.0.1:0"));
+    const socket_address at = echoing->local_address();
+    tcp_stream client = co_await tcp_stream::connect(at);
+    co_await client.write_all("x");
+    std::string buffer(1, '\0');
+    EXPECT_EQ(co_await client.read_some(buffer), 1u);
+
+    echoing.reset();
+
+    EXPECT_EQ(co_await read_to_end(client), "");
+    for (;;) {  // the accepting task closes the listener soon
+      const auto outcome = co_await as_result(tcp_stream::connect(at));
+      if (!outcome.has_value()) break;
+      co_await yield();
+    }
+  });
+}
+
+TEST_P(Server, CancelledServeForever_StopsAccepting) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    auto serving = spawn(echoing.serve_forever());
+    co_await until_waiting(serving);
+
+    serving.cancel();
+    const auto outcome = co_await as_result(std::move(serving));
+
+    EXPECT_TRUE(outcome.cancelled());
+    co_await echoing.wait_closed();
+  });
+}
+
+TEST_P(Server, EndOfTheProgram_EndsServerAndConnections) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0");
+    auto [reader, writer] = co_await open_connection(echoing.local_address());
+    co_await writer.write_all("x\n");
+    EXPECT_EQ(co_await reader.read_line(), "x");
+  });
+}
+
+// Limits
+// ----------------------------------------------------------------------------------------------------------------
+
+TEST_P(Server, MaxConnections_AreNeverExceededAndAllAreServed) {
+  run([]() -> task<> {
+    std::atomic<int> now = 0;
+    std::atomic<int> most = 0;
+    server few = start_server(
+        [&](tcp_stream stream) -> task<> {
+          const int active = ++now;
+          int seen = most;
+          while (active > seen && !most.compare_exchange_weak(seen, active)) {
+          }
+          std::string buffer(16, '\0');
+          const std::size_t count = co_await stream.read_some(buffer);
+          for (int i = 0; i < 20; ++i) co_await yield();
+          co_await stream.write_all(std::string_view(buffer).substr(0, count));
+          --now;
+        },
+        "127.0.0.1:0", {.max_connections = 3});
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 40; ++i) clients.push_back(ask(few.local_address(), "q"));
+
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+
+    EXPECT_EQ(answers.size(), 40u);
+    EXPECT_LE(most, 3);
+    co_await few.close();
+  });
+}
+
+/// The handlers of a server, with several workers, do not all run where it accepts.
+TEST(ServerOnFourWorkers, EchoUnderLoad_KeepsConnectionsApart) {
+  const auto body = []() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0");
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 300; ++i)
+      clients.push_back(ask(echoing.local_address(), "client " + std::to_string(i)));
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      EXPECT_EQ(answers[i], "client " + std::to_string(i) + "\n");
+    }
+    co_await echoing.close();
+  };
+  weft::run(body, {.workers = 4});
+  expect_clean_ledger();
+}
+
+}  // namespace
+}  // namespace weft
