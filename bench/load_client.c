@@ -53,8 +53,7 @@ static size_t request_size;
 static size_t answer_size; /* 0: not known yet (http, until the first answer is complete) */
 static char* first_answer; /* http: the first answer; all others must equal it */
 static uint64_t messages;
-static bool draining; /* no new requests: outstanding answers are awaited, so that connections end
-                         in peace */
+static bool draining; /* no new requests: what is on its way is awaited, so that nothing is reset */
 static int outstanding;
 
 /* ---- small helpers ---- */
@@ -304,5 +303,8 @@ int main(int argc, char** argv) {
       (unsigned long long)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu),
       (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99),
       (unsigned long long)percentile(0.999), (unsigned long long)percentile(1));
+
+  draining = true;
+  run_until(clock_ns(CLOCK_MONOTONIC) + 1000000000);
   return 0;
 }
