@@ -115,6 +115,8 @@ scheduler::scheduler(scheduler_options options)
 scheduler::~scheduler() {
   blocking_.stop();
   stop_threads();
+  // acquire: see push_remote. They are past their push and never wait.
+  while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   schedulers[index_].store(nullptr, std::memory_order_release);  // release: the index may be used again
 }
 
@@ -166,7 +168,10 @@ scheduler& scheduler::current(const char* operation) {
 // Running -----------------------------------------------------------------------------------------------------------------
 
 void scheduler::push_remote(task_state& task) noexcept {
+  // As soon as it is in the inbox the task may run, end, and the runtime with it: then the destructor waits for us.
+  visitors_.fetch_add(1, std::memory_order_relaxed);
   workers_[task.worker]->push_remote(task);
+  visitors_.fetch_sub(1, std::memory_order_release);  // release: our last look at the scheduler
 }
 
 std::uint16_t scheduler::place_foreign() noexcept {

@@ -133,6 +133,9 @@ class scheduler {
   atomic<std::uint64_t> foreign_finished_{0};
   // Rotates foreign spawns over the workers. Relaxed: any value will do.
   atomic<std::uint32_t> next_worker_{0};
+  // Foreign threads inside push_remote.
+  //   written by  them; read by the destructor; release/acquire: they are done with all of us
+  atomic<std::uint32_t> visitors_{0};
 
   //   written by  stop_threads; read by workers; release/acquire
   atomic<bool> stopping_{false};
