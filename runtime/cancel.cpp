@@ -30,6 +30,8 @@ bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) no
 
 void throw_interrupted(wait_outcome outcome) {
   if (outcome == wait_outcome::interrupted) throw timeout_error();
+  // One exception stands for all requests made before the task runs again.
+  (void)consume_request(*here.task);
   throw cancelled_error();
 }
 

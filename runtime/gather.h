@@ -39,7 +39,16 @@ class [[nodiscard]] gather_tuple {
     ::new (&set_) child_set(children_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
-  [[nodiscard]] auto await_resume() {
+  [[nodiscard]] auto await_resume()
+    requires(Results || !(std::is_void_v<Ts> && ...))
+  {
+    if constexpr (sizeof...(Ts) > 0) set_.check();
+    return take(std::index_sequence_for<Ts...>());
+  }
+  /// Nothing but nothings: may be ignored.
+  auto await_resume()
+    requires(!Results && (std::is_void_v<Ts> && ...))
+  {
     if constexpr (sizeof...(Ts) > 0) set_.check();
     return take(std::index_sequence_for<Ts...>());
   }
@@ -193,7 +202,7 @@ class [[nodiscard]] gather_handles {
     ::new (&set_) handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
-  [[nodiscard]] auto await_resume() {
+  auto await_resume() {
     set_.check();
     return std::apply([](auto*... each) { return take(*each...); }, handles_);
   }

@@ -103,6 +103,8 @@ bool join_operation::publish() noexcept {
 
 void join_operation::take() {
   retrieve(*child_);
+  // The child has ended without a suspension that could have shown it the request: it is ours again.
+  if (forwarded_ && request_pending(*child_)) repost_request(*here.task);
   // A deadline that ended the child through us is our own time-out.
   if (ended_cancelled(*child_) && level_raised(*here.task)) throw_interrupted(wait_outcome::interrupted);
 }
@@ -113,7 +115,9 @@ void join_operation::on_child_done(completion_waiter& self, task_state&) noexcep
 
 unlink_result join_operation::cancel_child(wait_node& self) noexcept {
   auto& join = static_cast<join_operation&>(self);
-  return cancel(*join.child_) ? unlink_result::forwarded : unlink_result::completed;
+  if (!cancel(*join.child_)) return unlink_result::completed;
+  join.forwarded_ = true;
+  return unlink_result::forwarded;
 }
 
 unlink_result join_operation::leave_child(wait_node& self) noexcept {

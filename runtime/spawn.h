@@ -64,6 +64,7 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 
   unlink_result (*how_)(wait_node&) noexcept = cancel_child;
+  bool forwarded_ = false;  // our cancellation went to the child; written while we are BUSY
 };
 
 }  // namespace detail

@@ -358,12 +358,11 @@ void complete(task_state& task) noexcept {
   const std::uint32_t after = (before & ~task_life::frame) | ended;
   const bool unheld = (after & task_life::handles) == 0;
   unlock_life(task, after);
-  // Unless unheld, the task may be gone now, but for waiters: whoever registered one holds the task until it is told.
+  // Held by somebody else, the task may be gone now. A waiter that looks at it holds it until it is told.
+  tell(waiters, task);
   if (unheld) {
     if (unseen_failure(after)) report_unretrieved(task);
     free_block(task);
-  } else {
-    tell(waiters, task);
   }
   task_ended(runtime, (before & task_life::swept) != 0);
 }

@@ -25,6 +25,7 @@ constexpr unsigned next_runs_max = 3;
 // The watcher looks this often while it finds something, and less often while all is well.
 constexpr std::int64_t watch_min_ns = 1'000'000;
 constexpr std::int64_t watch_max_ns = 4'000'000;
+constexpr std::uint64_t stands_still_ns = 500'000;
 
 std::uint64_t now_ns() noexcept { return static_cast<std::uint64_t>(clock::now().time_since_epoch().count()); }
 
@@ -361,6 +362,9 @@ bool worker::rescue(worker& stuck) noexcept {
 
 /// The watcher's round. True: somebody is still busy, keep watching.
 bool worker::watch() noexcept {
+  const std::uint64_t now = now_ns();
+  if (now - last_watch_ns_ < stands_still_ns) return true;  // too soon to tell a long step from a short one
+  last_watch_ns_ = now;
   bool active = false;
   bool rescued = false;
   const std::uint64_t sleepers = scheduler_.idle().sleepers();

@@ -152,6 +152,7 @@ class worker {
   std::uint64_t step_ns_ = 500;  // moving average
   bool others_active_ = false;    // at the last look as the watcher
   std::int64_t watch_ns_ = 1'000'000;
+  std::uint64_t last_watch_ns_ = 0;
   std::uint64_t seen_ticks_[idle_set::workers_max] = {};
   std::uint32_t random_;
 
