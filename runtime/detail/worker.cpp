@@ -122,8 +122,10 @@ void worker::execute(task_state& task) noexcept {
   if (leaf != nullptr) std::coroutine_handle<>::from_address(leaf).resume();
   // A task that suspends or ends leaves its forks to others: the deque holds children of the running task only.
   if (!forks_.empty_approx()) [[unlikely]] flush_forks();
-  if (task_state* finished = std::exchange(here.finished, nullptr)) complete(*finished);
+  // Without a current task, so that whom the end of this one wakes goes to the ring, not the next slot: who joins many
+  // tasks would be resumed for each of them.
   here.task = nullptr;
+  if (task_state* finished = std::exchange(here.finished, nullptr)) complete(*finished);
 }
 
 void worker::flush_forks() noexcept {
