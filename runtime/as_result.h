@@ -1,8 +1,8 @@
 #pragma once
 
-#include <optional>
-
 #include "spawn.h"
+
+#include <optional>
 
 namespace weft {
 
@@ -20,7 +20,8 @@ class [[nodiscard]] result_awaiter {
   ~result_awaiter() = default;
 
   bool await_ready() {
-    if (awaiter_) [[unlikely]] throw_awaited_twice();
+    if (awaiter_) [[unlikely]]
+      throw_awaited_twice();
     awaiter_.emplace(static_cast<A&&>(awaited_));
     if (here.task != nullptr) {
       requests_before_ = cancelling(*here.task);
@@ -28,7 +29,9 @@ class [[nodiscard]] result_awaiter {
     }
     return awaiter_->awaiter.await_ready();
   }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) { return suspend_with(awaiter_->awaiter, waiter); }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
+    return suspend_with(awaiter_->awaiter, waiter);
+  }
   [[nodiscard]] result<value_type> await_resume() {
     if constexpr (requires { awaiter_->awaiter.await_resume_result(); }) {
       return awaiter_->awaiter.await_resume_result();
@@ -69,8 +72,8 @@ class [[nodiscard]] result_awaiter {
 
 }  // namespace detail
 
-/// The value, or the exception, as a value. The cancellation of the awaiting task still throws; a cancelled child does not.
-/// I/O errors create no exception on the way: a reset costs no unwinding.
+/// The value, or the exception, as a value. The cancellation of the awaiting task still throws; a
+/// cancelled child does not. I/O errors create no exception on the way: a reset costs no unwinding.
 template <awaitable A>
 detail::result_awaiter<A> as_result(A&& awaited) {
   return detail::result_awaiter<A>(std::forward<A>(awaited));

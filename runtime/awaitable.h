@@ -1,14 +1,14 @@
 #pragma once
 
+#include "clock.h"
+#include "result.h"
+
 #include <concepts>
 #include <coroutine>
 #include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "clock.h"
-#include "result.h"
 
 namespace weft {
 
@@ -42,12 +42,15 @@ concept awaiter = requires(W& w, std::coroutine_handle<> h) {
 
 /// Something that a coroutine may co_await.
 template <class A>
-concept awaitable = detail::member_co_await<A> || detail::free_co_await<A> || detail::awaiter<std::remove_reference_t<A>>;
+concept awaitable = detail::member_co_await<A> || detail::free_co_await<A> ||
+                    detail::awaiter<std::remove_reference_t<A>>;
 
 /// What co_await gives.
 template <awaitable A>
 using await_result_t =
-    decltype(std::declval<std::remove_reference_t<decltype(detail::get_awaiter(std::declval<A>()))>&>().await_resume());
+    decltype(std::declval<
+                 std::remove_reference_t<decltype(detail::get_awaiter(std::declval<A>()))>&>()
+                 .await_resume());
 
 namespace detail {
 
@@ -69,7 +72,8 @@ using vector_of_t = typename vector_of<T>::type;
 template <class A>
 using awaiter_t = std::remove_reference_t<decltype(get_awaiter(std::declval<A>()))>;
 
-/// Resumes after await_suspend whatever it returned; the shape that wrappers of other awaiters give back.
+/// Resumes after await_suspend whatever it returned; the shape that wrappers of other awaiters give
+/// back.
 template <class Awaiter>
 std::coroutine_handle<> suspend_with(Awaiter& awaiter, std::coroutine_handle<> waiter) {
   using returned = decltype(awaiter.await_suspend(waiter));
@@ -89,7 +93,8 @@ std::coroutine_handle<> suspend_with(Awaiter& awaiter, std::coroutine_handle<> w
 // g++ < 13 destroys a prvalue closure inside a co_await expression twice (GCC PR 99576).
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 template <class F>
-concept safe_in_await = std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
+concept safe_in_await =
+    std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
 #else
 template <class F>
 concept safe_in_await = true;

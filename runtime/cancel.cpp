@@ -20,12 +20,14 @@ void leave_scope(interrupt_scope& scope) noexcept {
   if (!level_raised(task)) return;
   clear_level(task);
   for (const interrupt_scope* outer = task.scopes; outer != nullptr; outer = outer->outer) {
-    if (outer->expired.load(std::memory_order_acquire)) return interrupt(task);  // acquire: see expired
+    if (outer->expired.load(std::memory_order_acquire))
+      return interrupt(task);  // acquire: see expired
   }
 }
 
 bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept {
-  return error != nullptr && level_raised(owner) && *error.__cxa_exception_type() == typeid(timeout_error);
+  return error != nullptr && level_raised(owner) &&
+         *error.__cxa_exception_type() == typeid(timeout_error);
 }
 
 void throw_interrupted(wait_outcome outcome) {

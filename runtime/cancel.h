@@ -1,8 +1,8 @@
 #pragma once
 
-#include <optional>
-
 #include "spawn.h"
+
+#include <optional>
 
 namespace weft {
 
@@ -13,7 +13,8 @@ namespace detail {
 struct interrupt_scope {
   interrupt_scope* outer = nullptr;
   task_state* task = nullptr;
-  //   written by  the timer's thread (release), read by the task (acquire): set before LEVEL is raised
+  //   written by  the timer's thread (release), read by the task (acquire): set before LEVEL is
+  //   raised
   atomic<bool> expired{false};
 };
 
@@ -25,7 +26,8 @@ bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) no
 
 }  // namespace detail
 
-/// While it lives, cancellations and deadlines of the running task are postponed: the next suspension after it raises them.
+/// While it lives, cancellations and deadlines of the running task are postponed: the next
+/// suspension after it raises them.
 ///
 /// Threads: made and destroyed by the task. Cost: two atomic operations.
 class [[nodiscard]] cancel_shield {
@@ -71,17 +73,19 @@ struct unwrap_task<void> {
 
 }  // namespace detail
 
-/// What a scope's body gives: it takes the scope or nothing, and is a coroutine or a plain void function, because
+/// What a scope's body gives: it takes the scope or nothing, and is a coroutine or a plain void
+/// function, because
 /// `[&](task_group& g) -> task<> { g.spawn(a()); }` without a co_ keyword is not a coroutine.
 template <class F, class... Args>
-using body_value_t =
-    typename detail::unwrap_task<typename detail::body_result<std::remove_cvref_t<F>, Args...>::type>::type;
+using body_value_t = typename detail::unwrap_task<
+    typename detail::body_result<std::remove_cvref_t<F>, Args...>::type>::type;
 template <class F, class... Args>
 concept scope_body = requires { typename body_value_t<F, Args...>; };
 
 namespace detail {
 
-/// Calls a body with the scope or without, whichever it takes; a plain void body becomes a task that is done.
+/// Calls a body with the scope or without, whichever it takes; a plain void body becomes a task
+/// that is done.
 template <class F, class... Args>
 task<body_value_t<F, Args&...>> call_body(F& body, Args&... args) {
   if constexpr (std::invocable<F&, Args&...>) {
@@ -123,13 +127,15 @@ task<body_value_t<F>> run_try_finally(F body, G cleanup) {
 
 }  // namespace detail
 
-/// body, then cleanup whatever happened, awaited and shielded from cancellation (co_await is not allowed in a handler).
+/// body, then cleanup whatever happened, awaited and shielded from cancellation (co_await is not
+/// allowed in a handler).
 ///
-/// Gives body's value or rethrows its exception; an exception of cleanup replaces it. Both are kept until the end; a named
-/// callable is copied, pass std::ref(f) to borrow it.
+/// Gives body's value or rethrows its exception; an exception of cleanup replaces it. Both are kept
+/// until the end; a named callable is copied, pass std::ref(f) to borrow it.
 template <scope_body F, scope_body G>
 task<body_value_t<F>> try_finally(F&& body, G&& cleanup) {
-  return detail::run_try_finally<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(body), std::forward<G>(cleanup));
+  return detail::run_try_finally<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(body),
+                                                                   std::forward<G>(cleanup));
 }
 
 }  // namespace weft

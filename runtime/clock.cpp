@@ -18,10 +18,16 @@ clock::time_point clock::now() noexcept {
   return time_point(std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec));
 }
 
-clock::time_point now() noexcept { return clock::now(); }
+clock::time_point now() noexcept {
+  return clock::now();
+}
 
-void detail::throw_not_a_duration() { throw std::invalid_argument("a duration must be a number"); }
+void detail::throw_not_a_duration() {
+  throw std::invalid_argument("a duration must be a number");
+}
 
-void detail::set_thread_clock(const clock::time_point* source) noexcept { thread_clock = source; }
+void detail::set_thread_clock(const clock::time_point* source) noexcept {
+  thread_clock = source;
+}
 
 }  // namespace weft

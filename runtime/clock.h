@@ -22,14 +22,14 @@ clock::time_point now() noexcept;
 
 namespace detail {
 
-/// The clock seam: while a thread has a time source of its own, clock::now() reads it instead of the kernel's clock.
-/// A test_runtime installs its virtual clock on the thread that runs it.
+/// The clock seam: while a thread has a time source of its own, clock::now() reads it instead of
+/// the kernel's clock. A test_runtime installs its virtual clock on the thread that runs it.
 void set_thread_clock(const clock::time_point* source) noexcept;
 
 [[noreturn]] void throw_not_a_duration();
 
-/// Any duration as the clock's, rounded up (a timer never fires early) and limited to about 146 years either way. Throws
-/// std::invalid_argument for one that is not a number.
+/// Any duration as the clock's, rounded up (a timer never fires early) and limited to about 146
+/// years either way. Throws std::invalid_argument for one that is not a number.
 template <class Rep, class Period>
 constexpr clock::duration to_clock_duration(std::chrono::duration<Rep, Period> d) {
   if constexpr (std::chrono::treat_as_floating_point_v<Rep>) {
@@ -37,8 +37,10 @@ constexpr clock::duration to_clock_duration(std::chrono::duration<Rep, Period> d
   }
   using seconds = std::chrono::duration<double>;
   constexpr double limit = 4.6e9;
-  if (std::chrono::duration_cast<seconds>(d).count() >= limit) return clock::duration(static_cast<clock::rep>(limit * 1e9));
-  if (std::chrono::duration_cast<seconds>(d).count() <= -limit) return clock::duration(static_cast<clock::rep>(-limit * 1e9));
+  if (std::chrono::duration_cast<seconds>(d).count() >= limit)
+    return clock::duration(static_cast<clock::rep>(limit * 1e9));
+  if (std::chrono::duration_cast<seconds>(d).count() <= -limit)
+    return clock::duration(static_cast<clock::rep>(-limit * 1e9));
   return std::chrono::ceil<clock::duration>(d);
 }
 

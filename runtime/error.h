@@ -10,8 +10,9 @@
 
 namespace weft {
 
-/// The task was asked to stop at this await. Not a std::exception: `catch (const std::exception&)` never swallows it.
-/// Default constructible, so that user code may throw a fresh one after its clean-up.
+/// The task was asked to stop at this await. Not a std::exception: `catch (const std::exception&)`
+/// never swallows it. Default constructible, so that user code may throw a fresh one after its
+/// clean-up.
 class cancelled_error {
  public:
   cancelled_error() noexcept = default;
@@ -24,7 +25,8 @@ class timeout_error : public std::runtime_error {
   timeout_error() : std::runtime_error("timed out") {}
 };
 
-/// The object is not in a state in which the call makes sense: a second await, a result that is not there yet.
+/// The object is not in a state in which the call makes sense: a second await, a result that is not
+/// there yet.
 class invalid_state_error : public std::logic_error {
  public:
   using std::logic_error::logic_error;
@@ -41,7 +43,8 @@ class incomplete_read_error : public std::runtime_error {
 /// No separator within the limit; nothing was consumed.
 class limit_overrun_error : public std::runtime_error {
  public:
-  limit_overrun_error(const std::string& what, std::size_t consumed_bytes) : std::runtime_error(what), consumed(consumed_bytes) {}
+  limit_overrun_error(const std::string& what, std::size_t consumed_bytes)
+      : std::runtime_error(what), consumed(consumed_bytes) {}
   std::size_t consumed;  // how many bytes may be skipped safely
 };
 
@@ -81,9 +84,12 @@ class exception_group : public std::exception {
  public:
   exception_group(std::string message, std::vector<std::exception_ptr> exceptions);
   [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
-  [[nodiscard]] std::span<const std::exception_ptr> exceptions() const noexcept { return exceptions_; }
+  [[nodiscard]] std::span<const std::exception_ptr> exceptions() const noexcept {
+    return exceptions_;
+  }
 
-  /// Calls f(const E&) for each member that is an E, also in nested groups; returns how many there were.
+  /// Calls f(const E&) for each member that is an E, also in nested groups; returns how many there
+  /// were.
   template <class E, class F>
   std::size_t for_each(F f) const {
     std::size_t count = 0;
@@ -108,7 +114,8 @@ class exception_group : public std::exception {
 
 namespace detail {
 
-/// A failed system call with the operation and its object: "connect 127.0.0.1:80: Connection refused".
+/// A failed system call with the operation and its object: "connect 127.0.0.1:80: Connection
+/// refused".
 [[noreturn]] void throw_system_error(int error, const std::string& operation);
 [[noreturn]] void throw_invalid_state(const char* what);
 

@@ -1,5 +1,10 @@
 #include "executor.h"
 
+#include "detail/io_operation.h"
+#include "detail/scheduler.h"
+#include "detail/sys.h"
+#include "spawn.h"
+
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
@@ -9,14 +14,10 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "detail/io_operation.h"
-#include "detail/scheduler.h"
-#include "detail/sys.h"
-#include "spawn.h"
-
 namespace weft {
 
-// executor -------------------------------------------------------------------------------------------------------------
+// executor
+// -------------------------------------------------------------------------------------------------------------
 
 void executor::enqueue(detail::executor_job& job) {
   post(
@@ -27,9 +28,12 @@ void executor::enqueue(detail::executor_job& job) {
       &job);
 }
 
-bool executor::withdraw(detail::executor_job&) noexcept { return false; }
+bool executor::withdraw(detail::executor_job&) noexcept {
+  return false;
+}
 
-// thread_pool_executor -------------------------------------------------------------------------------------------------
+// thread_pool_executor
+// -------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -65,7 +69,7 @@ struct posted_job : detail::executor_job {
 
 /// What the threads share. They keep it alive, so that a pool may even be destroyed on one of them.
 struct thread_pool_executor::core {
-  std::size_t queue_limit = 0;  // immutable
+  std::size_t queue_limit = 0;       // immutable
   std::vector<std::thread> threads;  // owner only
 
   std::mutex mutex;
@@ -107,7 +111,8 @@ struct thread_pool_executor::core {
   }
 };
 
-thread_pool_executor::thread_pool_executor(std::size_t threads, thread_pool_options options) : core_(std::make_shared<core>()) {
+thread_pool_executor::thread_pool_executor(std::size_t threads, thread_pool_options options)
+    : core_(std::make_shared<core>()) {
   if (threads == 0) throw std::invalid_argument("thread_pool_executor: at least one thread");
   core_->queue_limit = options.queue_limit;
   const signals_blocked none_for_us;
@@ -125,9 +130,13 @@ thread_pool_executor::thread_pool_executor(std::size_t threads, thread_pool_opti
   }
 }
 
-thread_pool_executor::~thread_pool_executor() { core_->stop(); }
+thread_pool_executor::~thread_pool_executor() {
+  core_->stop();
+}
 
-std::size_t thread_pool_executor::threads() const noexcept { return core_->threads.size(); }
+std::size_t thread_pool_executor::threads() const noexcept {
+  return core_->threads.size();
+}
 
 std::size_t thread_pool_executor::queued_approx() const noexcept {
   const std::lock_guard lock(core_->mutex);
@@ -174,12 +183,13 @@ void away_mark::clear() noexcept {
   scheduler::away(static_cast<std::uint8_t>(runtime)).fetch_sub(1, std::memory_order_release);
 }
 
-// executor_wait --------------------------------------------------------------------------------------------------------
+// executor_wait
+// --------------------------------------------------------------------------------------------------------
 
 bool executor_wait::publish() noexcept {
   unlink = withdraw_or_stop;
   run = run_here;
-  if (interrupted(*task)) return true;  // its wait ends as soon as it begins
+  if (interrupted(*task)) return true;                     // its wait ends as soon as it begins
   phase_.store(phase::queued, std::memory_order_relaxed);  // published with the job
   away_.set();
   try {
@@ -203,24 +213,30 @@ void executor_wait::run_here(executor_job& self) noexcept {
   auto& wait = static_cast<executor_wait&>(self);
   phase expected = phase::queued;
   // acq_rel: see phase_.
-  if (wait.phase_.compare_exchange_strong(expected, phase::started, std::memory_order_acq_rel)) wait.call_(wait);
+  if (wait.phase_.compare_exchange_strong(expected, phase::started, std::memory_order_acq_rel))
+    wait.call_(wait);
   wake(*wait.task);
 }
 
 unlink_result executor_wait::withdraw_or_stop(wait_node& self) noexcept {
   auto& wait = static_cast<executor_wait&>(self);
   phase expected = phase::queued;
-  if (wait.phase_.load(std::memory_order_relaxed) == phase::unsent || wait.where_->withdraw(wait)) return unlink_result::removed;
-  // The executor does not give it back: it will be skipped when its turn comes. acq_rel: see phase_.
-  if (!wait.phase_.compare_exchange_strong(expected, phase::skipped, std::memory_order_acq_rel)) wait.request_stop_(wait);
+  if (wait.phase_.load(std::memory_order_relaxed) == phase::unsent || wait.where_->withdraw(wait))
+    return unlink_result::removed;
+  // The executor does not give it back: it will be skipped when its turn comes. acq_rel: see
+  // phase_.
+  if (!wait.phase_.compare_exchange_strong(expected, phase::skipped, std::memory_order_acq_rel))
+    wait.request_stop_(wait);
   return unlink_result::completed;
 }
 
-// Moving the task ------------------------------------------------------------------------------------------------------
+// Moving the task
+// ------------------------------------------------------------------------------------------------------
 
 namespace {
 
-/// A task that ended elsewhere is completed by a worker of its runtime, where shutdown and main expect it.
+/// A task that ended elsewhere is completed by a worker of its runtime, where shutdown and main
+/// expect it.
 bool complete_on_worker(retry_node&) noexcept {
   here.finished = here.task;
   return false;
@@ -228,7 +244,8 @@ bool complete_on_worker(retry_node&) noexcept {
 
 void hand_back(task_state& finished) noexcept {
   static constinit retry_node completion{nullptr, complete_on_worker};
-  finished.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&completion) | leaf_tag::retry);
+  finished.leaf =
+      reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&completion) | leaf_tag::retry);
   schedule(finished);
 }
 
@@ -273,14 +290,19 @@ bool executor_hop::await_suspend(std::coroutine_handle<> waiter) {
   return true;
 }
 
-void executor_hop::await_resume() const { deliver_request(); }
+void executor_hop::await_resume() const {
+  deliver_request();
+}
 
-void executor_hop::resume_here(executor_job& self) noexcept { resume_elsewhere(*static_cast<executor_hop&>(self).task_); }
+void executor_hop::resume_here(executor_job& self) noexcept {
+  resume_elsewhere(*static_cast<executor_hop&>(self).task_);
+}
 
 bool runtime_hop::await_ready() const {
   assert(here.task != nullptr && "resume_on outside a weft task");
   if (scheduler::at(here.task->runtime).owner() != where_) {
-    throw std::invalid_argument("resume_on(runtime): a task stays in its runtime; spawn one there and await its handle");
+    throw std::invalid_argument(
+        "resume_on(runtime): a task stays in its runtime; spawn one there and await its handle");
   }
   return false;
 }
@@ -292,7 +314,9 @@ bool runtime_hop::await_suspend(std::coroutine_handle<> waiter) noexcept {
   return true;
 }
 
-void runtime_hop::await_resume() const { deliver_request(); }
+void runtime_hop::await_resume() const {
+  deliver_request();
+}
 
 void prepare_to_block() noexcept {
   if (worker* self = worker::current()) self->offer_forks();

@@ -1,5 +1,10 @@
 #pragma once
 
+#include "detail/intrusive_list.h"
+#include "detail/wait_node.h"
+#include "future.h"
+#include "to_thread.h"
+
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -10,11 +15,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "detail/intrusive_list.h"
-#include "detail/wait_node.h"
-#include "future.h"
-#include "to_thread.h"
-
 namespace weft {
 
 class executor;
@@ -22,13 +22,15 @@ class runtime;
 
 namespace detail {
 
-/// Something for an executor to run, in the frame of a suspended task: submitting it allocates nothing.
+/// Something for an executor to run, in the frame of a suspended task: submitting it allocates
+/// nothing.
 struct executor_job : list_node {
   /// Once, on a thread of the executor; the job may be gone when it returns.
   void (*run)(executor_job& self) noexcept = nullptr;
 };
 
-/// While it counts, virtual time of one runtime stands still: something of it is in the hands of an executor.
+/// While it counts, virtual time of one runtime stands still: something of it is in the hands of an
+/// executor.
 class away_mark {
  public:
   away_mark() noexcept = default;
@@ -74,7 +76,8 @@ class executor_hop;
 
 }  // namespace detail
 
-/// Something that runs jobs on threads of its own. Derive from it to give an existing thread pool or event loop to tasks.
+/// Something that runs jobs on threads of its own. Derive from it to give an existing thread pool
+/// or event loop to tasks.
 ///
 /// Threads: submit from any thread. It must outlive its jobs.
 class executor {
@@ -84,8 +87,8 @@ class executor {
   executor& operator=(const executor&) = delete;
   virtual ~executor() = default;
 
-  /// Runs f() there and gives its outcome. Throws what post() throws (queue_full). A future that is cancelled before f
-  /// starts keeps it from running; one that is dropped does not.
+  /// Runs f() there and gives its outcome. Throws what post() throws (queue_full). A future that is
+  /// cancelled before f starts keeps it from running; one that is dropped does not.
   template <std::invocable F>
   future<std::invoke_result_t<F>> submit(F f) {
     auto job = std::make_unique<detail::submitted_job<F>>(std::move(f));
@@ -99,9 +102,11 @@ class executor {
   friend detail::executor_wait;
   friend detail::executor_hop;
 
-  /// Calls run(job) once, now or later, on a thread of the executor. Throws if it cannot take the job. Any thread.
+  /// Calls run(job) once, now or later, on a thread of the executor. Throws if it cannot take the
+  /// job. Any thread.
   virtual void post(void (*run)(void*), void* job) = 0;
-  /// The same for the job of a suspended task, which needs no memory and no bound: the task waits, nothing piles up.
+  /// The same for the job of a suspended task, which needs no memory and no bound: the task waits,
+  /// nothing piles up.
   virtual void enqueue(detail::executor_job& job);
   /// True: the job has not begun and never will. An executor that cannot tell says false.
   virtual bool withdraw(detail::executor_job& job) noexcept;
@@ -114,14 +119,15 @@ struct thread_pool_options {
 
 /// A fixed number of threads and one queue, first in first out.
 ///
-/// At the limit submit() throws queue_full; tasks in run_in_executor() and resume_on() queue beyond it, suspended, which
-/// slows them down to what the threads can do.
-/// Threads: all members from any thread; its threads take no signals.
+/// At the limit submit() throws queue_full; tasks in run_in_executor() and resume_on() queue beyond
+/// it, suspended, which slows them down to what the threads can do. Threads: all members from any
+/// thread; its threads take no signals.
 class thread_pool_executor : public executor {
  public:
   /// Throws std::invalid_argument for zero threads, std::system_error when they cannot be started.
   explicit thread_pool_executor(std::size_t threads, thread_pool_options options = {});
-  /// Runs what is queued and joins the threads. On one of its own threads it leaves that one to end by itself.
+  /// Runs what is queued and joins the threads. On one of its own threads it leaves that one to end
+  /// by itself.
   ~thread_pool_executor() override;
 
   [[nodiscard]] std::size_t threads() const noexcept;
@@ -140,13 +146,19 @@ class thread_pool_executor : public executor {
 
 namespace detail {
 
-/// Waits for a job on an executor. The job lies in the awaiter. Not for select as it is, like thread_wait.
+/// Waits for a job on an executor. The job lies in the awaiter. Not for select as it is, like
+/// thread_wait.
 class executor_wait : public leaf_operation<executor_wait>, public executor_job {
  protected:
-  executor_wait(executor& where, void (*call)(executor_wait&) noexcept, void (*request_stop)(executor_wait&) noexcept) noexcept
+  executor_wait(executor& where, void (*call)(executor_wait&) noexcept,
+                void (*request_stop)(executor_wait&) noexcept) noexcept
       : where_(&where), call_(call), request_stop_(request_stop) {}
   executor_wait(executor_wait&& other) noexcept
-      : leaf_operation(other), executor_job(other), where_(other.where_), call_(other.call_), request_stop_(other.request_stop_) {}
+      : leaf_operation(other),
+        executor_job(other),
+        where_(other.where_),
+        call_(other.call_),
+        request_stop_(other.request_stop_) {}
   executor_wait& operator=(executor_wait&&) = delete;
   ~executor_wait() = default;
   /// The task runs again: virtual time may go on.
@@ -168,8 +180,9 @@ class executor_wait : public leaf_operation<executor_wait>, public executor_job 
   void (*request_stop_)(executor_wait&) noexcept;
   away_mark away_;
   std::exception_ptr refused_;
-  //   written by  the task (queued), the executor's thread (started) and the canceller (skipped), by compare-exchange
-  //   read by     the task, after its wake; acq_rel: decides whether the call happens
+  //   written by  the task (queued), the executor's thread (started) and the canceller (skipped),
+  //   by compare-exchange read by     the task, after its wake; acq_rel: decides whether the call
+  //   happens
   atomic<phase> phase_{phase::unsent};
 };
 
@@ -187,13 +200,16 @@ class [[nodiscard]] executor_operation : public executor_wait {
 
   [[nodiscard]] value_type await_resume() {
     arrive();
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     take();
     return outcome_.take();
   }
 
  private:
-  static executor_operation& of(executor_wait& self) noexcept { return static_cast<executor_operation&>(self); }
+  static executor_operation& of(executor_wait& self) noexcept {
+    return static_cast<executor_operation&>(self);
+  }
 
   packed_call<F, Args...> call_;
   call_outcome<value_type> outcome_;
@@ -237,33 +253,44 @@ void prepare_to_block() noexcept;
 
 }  // namespace detail
 
-/// Calls f(args...) on `where`, everything moved in, and gives what it returns or rethrows what it throws. The coroutine
-/// resumes on a worker of its runtime. `where` must live until then.
+/// Calls f(args...) on `where`, everything moved in, and gives what it returns or rethrows what it
+/// throws. The coroutine resumes on a worker of its runtime. `where` must live until then.
 ///
-/// Cancellation: as to_thread. Throws what the executor's post() throws. Cost: no allocation on a thread_pool_executor.
+/// Cancellation: as to_thread. Throws what the executor's post() throws. Cost: no allocation on a
+/// thread_pool_executor.
 template <class F, class... Args>
   requires blocking_job<F, Args...> && safe_in_await<F>
 detail::executor_operation_of<F, Args...> run_in_executor(executor& where, F&& f, Args&&... args) {
-  return detail::executor_operation_of<F, Args...>(where, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::executor_operation_of<F, Args...>(where, std::forward<F>(f),
+                                                   std::forward<Args>(args)...);
 }
 template <class F, class... Args>
   requires blocking_job<F, Args...> && (!safe_in_await<F>)
-[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 detail::executor_operation_of<F, Args...> run_in_executor(executor& where, F&& f, Args&&... args) {
-  return detail::executor_operation_of<F, Args...>(where, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::executor_operation_of<F, Args...>(where, std::forward<F>(f),
+                                                   std::forward<Args>(args)...);
 }
 
-/// Goes on on a thread of `where`, until the next await that suspends brings the task back to a worker of its runtime.
+/// Goes on on a thread of `where`, until the next await that suspends brings the task back to a
+/// worker of its runtime.
 ///
-/// Forks made meanwhile are ordinary tasks. A cancellation point, before and after the move. `where` must outlive the stay:
-/// a task does not destroy the executor on whose thread it runs.
-inline detail::executor_hop resume_on(executor& where) noexcept { return detail::executor_hop(where); }
-/// Goes on on a worker of `where`, behind everything that is ready. Throws std::invalid_argument unless it is the runtime
-/// of the task: tasks do not change their runtime. A cancellation point.
-inline detail::runtime_hop resume_on(runtime& where) noexcept { return detail::runtime_hop(where); }
+/// Forks made meanwhile are ordinary tasks. A cancellation point, before and after the move.
+/// `where` must outlive the stay: a task does not destroy the executor on whose thread it runs.
+inline detail::executor_hop resume_on(executor& where) noexcept {
+  return detail::executor_hop(where);
+}
+/// Goes on on a worker of `where`, behind everything that is ready. Throws std::invalid_argument
+/// unless it is the runtime of the task: tasks do not change their runtime. A cancellation point.
+inline detail::runtime_hop resume_on(runtime& where) noexcept {
+  return detail::runtime_hop(where);
+}
 
-/// Calls f() here, although it blocks: other workers take over what waits for this one, within milliseconds. With one
-/// worker everything stands still until f returns: prefer to_thread. Cannot be cancelled.
+/// Calls f() here, although it blocks: other workers take over what waits for this one, within
+/// milliseconds. With one worker everything stands still until f returns: prefer to_thread. Cannot
+/// be cancelled.
 template <std::invocable F>
 std::invoke_result_t<F> block_in_place(F&& f) {
   detail::prepare_to_block();

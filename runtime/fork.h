@@ -1,11 +1,11 @@
 #pragma once
 
+#include "spawn.h"
+
 #include <algorithm>
 #include <deque>
 #include <new>
 #include <vector>
-
-#include "spawn.h"
 
 namespace weft {
 
@@ -29,8 +29,9 @@ void await_adoption(task_state& child) noexcept;
 /// Cancels a child that runs elsewhere and helps with other work until it has ended.
 void abandon(task_state& child) noexcept;
 
-/// Runs the child in place, as if it had been awaited; or waits for whoever took it. The wait's node is only made in the
-/// second case: in the first the await is a pop from the deque and a symmetric transfer.
+/// Runs the child in place, as if it had been awaited; or waits for whoever took it. The wait's
+/// node is only made in the second case: in the first the await is a pop from the deque and a
+/// symmetric transfer.
 template <class T>
 class [[nodiscard]] fork_awaiter {
  public:
@@ -40,10 +41,12 @@ class [[nodiscard]] fork_awaiter {
   ~fork_awaiter() {}
 
   bool await_ready() {
-    if (owner_.state_ != fork_state::offered) [[unlikely]] throw_invalid_state("a fork is awaited once");
+    if (owner_.state_ != fork_state::offered) [[unlikely]]
+      throw_invalid_state("a fork is awaited once");
     owner_.state_ = fork_state::ran;
     task_state& child = block_of<T>::state(owner_.frame_);
-    if (take_back(child)) [[likely]] return false;
+    if (take_back(child)) [[likely]]
+      return false;
     await_adoption(child);
     owner_.adopted_ = true;
     ::new (&join_) join_operation(&child);
@@ -74,11 +77,13 @@ class [[nodiscard]] fork_awaiter {
 
 }  // namespace detail
 
-/// A child that an idle worker may take while the parent goes on. Await it before the scope ends, newest first.
+/// A child that an idle worker may take while the parent goes on. Await it before the scope ends,
+/// newest first.
 ///
-/// If nobody has taken it by then, the await runs it in place, depth first, at the price of a push and a pop. Left
-/// un-awaited (an exception came between): dropped unrun if nobody took it, else cancelled, and the destructor runs other
-/// work until the child has ended. Lives in the frame of one coroutine; neither copied nor moved.
+/// If nobody has taken it by then, the await runs it in place, depth first, at the price of a push
+/// and a pop. Left un-awaited (an exception came between): dropped unrun if nobody took it, else
+/// cancelled, and the destructor runs other work until the child has ended. Lives in the frame of
+/// one coroutine; neither copied nor moved.
 template <class T>
 class [[nodiscard]] forked {
  public:
@@ -112,7 +117,8 @@ class [[nodiscard]] forked {
   bool adopted_ = false;
 };
 
-/// Offers `child` to idle workers. Inside a task. Bound: beyond 1024 outstanding forks a child becomes an ordinary task.
+/// Offers `child` to idle workers. Inside a task. Bound: beyond 1024 outstanding forks a child
+/// becomes an ordinary task.
 template <class T>
 forked<T> fork(task<T> child) {
   return forked<T>(std::move(child));

@@ -1,21 +1,23 @@
 #include "future.h"
 
+#include "detail/scheduler.h"
+#include "runtime.h"
+#include "spawn.h"
+
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 
-#include "detail/scheduler.h"
-#include "runtime.h"
-#include "spawn.h"
-
 namespace weft::detail {
 
-// Done callbacks of one future that were registered in one runtime: a task of that runtime waits for the future and calls
-// them in order. Being a task, it ends with the runtime, and a late completion meets no dead scheduler.
+// Done callbacks of one future that were registered in one runtime: a task of that runtime waits
+// for the future and calls them in order. Being a task, it ends with the runtime, and a late
+// completion meets no dead scheduler.
 struct callback_runner : list_node {
-  callback_runner(future_reference<future_state> of, std::uint8_t in) noexcept : state(std::move(of)), runtime(in) {}
+  callback_runner(future_reference<future_state> of, std::uint8_t in) noexcept
+      : state(std::move(of)), runtime(in) {}
   ~callback_runner();
   callback_runner(const callback_runner&) = delete;
   callback_runner& operator=(const callback_runner&) = delete;
@@ -54,7 +56,8 @@ scheduler* current_or_null() noexcept {
 
 task<> run_callbacks(std::unique_ptr<callback_runner> runner) {
   co_await future_wait(*runner->state.get());
-  while (future_callback* callback = runner->next()) callback->settle(*callback, future_callback::fate::call);
+  while (future_callback* callback = runner->next())
+    callback->settle(*callback, future_callback::fate::call);
 }
 
 }  // namespace
@@ -80,14 +83,20 @@ future_callback* callback_runner::next() noexcept {
   return first;
 }
 
-void callback_runner::append(future_callback& callback) noexcept { detail::append(oldest, callback); }
+void callback_runner::append(future_callback& callback) noexcept {
+  detail::append(oldest, callback);
+}
 
-// Life -----------------------------------------------------------------------------------------------------------------
+// Life
+// -----------------------------------------------------------------------------------------------------------------
 
-void future_state::add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+void future_state::add_reference() noexcept {
+  references_.fetch_add(1, std::memory_order_relaxed);
+}
 
 void future_state::drop_reference() noexcept {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;  // acq_rel: see references_
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    delete this;  // acq_rel: see references_
 }
 
 future_state::~future_state() {
@@ -103,12 +112,14 @@ future_state::~future_state() {
 void future_state::check_value() {
   const phase ended = ended_as();
   if (ended < phase::value) throw_invalid_state("the future is not done");
-  if (ended == phase::value) [[likely]] return;
+  if (ended == phase::value) [[likely]]
+    return;
   retrieved_.store(true, std::memory_order_relaxed);
   std::rethrow_exception(error_);
 }
 
-// Completion -----------------------------------------------------------------------------------------------------------
+// Completion
+// -----------------------------------------------------------------------------------------------------------
 
 bool future_state::begin_set() noexcept {
   phase expected = phase::pending;
@@ -156,7 +167,8 @@ void future_state::break_promise() noexcept {
   finish_set(phase::error);
 }
 
-// Waiting --------------------------------------------------------------------------------------------------------------
+// Waiting
+// --------------------------------------------------------------------------------------------------------------
 
 bool future_state::add_waiter(wait_node& node) noexcept {
   const spin_guard guard(lock_);
@@ -178,7 +190,8 @@ bool future_wait::publish() noexcept {
 }
 
 unlink_result future_wait::leave(wait_node& self) noexcept {
-  return static_cast<future_wait&>(self).state_->remove_waiter(self) ? unlink_result::removed : unlink_result::completed;
+  return static_cast<future_wait&>(self).state_->remove_waiter(self) ? unlink_result::removed
+                                                                     : unlink_result::completed;
 }
 
 namespace {
@@ -206,12 +219,14 @@ struct blocked_thread : future_callback {
 }  // namespace
 
 void future_state::block_until_done() {
-  if (worker::current() != nullptr) throw std::logic_error("future::get() on a worker would block it: co_await the future");
+  if (worker::current() != nullptr)
+    throw std::logic_error("future::get() on a worker would block it: co_await the future");
   blocked_thread self;
   if (append_direct(self)) self.wait();
 }
 
-// Callbacks ------------------------------------------------------------------------------------------------------------
+// Callbacks
+// ------------------------------------------------------------------------------------------------------------
 
 /// False: it is done.
 bool future_state::append_direct(future_callback& callback) noexcept {
@@ -221,9 +236,10 @@ bool future_state::append_direct(future_callback& callback) noexcept {
   return true;
 }
 
-/// Hands the callback to the runner of that runtime. Without one, `fresh` becomes it, if there is a fresh one. Returns who
-/// has it; null: nobody.
-callback_runner* future_state::append_to_runner(std::uint8_t runtime, std::unique_ptr<future_callback>& callback,
+/// Hands the callback to the runner of that runtime. Without one, `fresh` becomes it, if there is a
+/// fresh one. Returns who has it; null: nobody.
+callback_runner* future_state::append_to_runner(std::uint8_t runtime,
+                                                std::unique_ptr<future_callback>& callback,
                                                 callback_runner* fresh) noexcept {
   const spin_guard guard(lock_);
   callback_runner* runner = runners_.front();
@@ -248,11 +264,13 @@ void future_state::add_callback(std::unique_ptr<future_callback> callback) {
   add_reference();
   future_reference<future_state> self(this);
   auto fresh = std::make_unique<callback_runner>(std::move(self), current->index());
-  if (append_to_runner(current->index(), callback, fresh.get()) != fresh.get()) return;  // another thread was faster
+  if (append_to_runner(current->index(), callback, fresh.get()) != fresh.get())
+    return;  // another thread was faster
   spawn_task(*current, run_callbacks(std::move(fresh)), {.name = "done callbacks"}, 0);
 }
 
-// Reports --------------------------------------------------------------------------------------------------------------
+// Reports
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 

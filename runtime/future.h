@@ -1,5 +1,11 @@
 #pragma once
 
+#include "detail/intrusive_list.h"
+#include "detail/spin_lock.h"
+#include "detail/wait_node.h"
+#include "error.h"
+#include "result.h"
+
 #include <concepts>
 #include <cstdint>
 #include <exception>
@@ -8,12 +14,6 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
-
-#include "detail/intrusive_list.h"
-#include "detail/spin_lock.h"
-#include "detail/wait_node.h"
-#include "error.h"
-#include "result.h"
 
 namespace weft {
 
@@ -32,9 +32,10 @@ struct callback_runner;
 
 /// What promise and futures share: who waits, and how it ended. The value itself is in future_box.
 ///
-/// A completer first claims the state (pending -> setting), stores the outcome, then publishes it and takes the waiters in
-/// one critical section; after that nobody but the completer touches the waiters' nodes. So of all set_*, try_set_* and
-/// cancel() calls exactly one wins, and a value that throws while it is moved leaves the future pending.
+/// A completer first claims the state (pending -> setting), stores the outcome, then publishes it
+/// and takes the waiters in one critical section; after that nobody but the completer touches the
+/// waiters' nodes. So of all set_*, try_set_* and cancel() calls exactly one wins, and a value that
+/// throws while it is moved leaves the future pending.
 ///
 /// Threads: all members from any thread.
 class future_state {
@@ -50,7 +51,8 @@ class future_state {
 
   [[nodiscard]] bool done() const noexcept { return ended_as() >= phase::value; }
   [[nodiscard]] bool cancelled() const noexcept { return ended_as() == phase::cancelled; }
-  /// Throws invalid_state_error unless it is done, or the exception it is done with, which counts as retrieved then.
+  /// Throws invalid_state_error unless it is done, or the exception it is done with, which counts
+  /// as retrieved then.
   void check_value();
 
   /// True: the caller, and nobody else, completes this future now.
@@ -80,15 +82,19 @@ class future_state {
   friend callback_runner;
 
   [[nodiscard]] phase ended_as() const noexcept {
-    return phase_.load(std::memory_order_acquire);  // acquire: pairs with finish_set, so that the outcome may be read
+    return phase_.load(std::memory_order_acquire);  // acquire: pairs with finish_set, so that the
+                                                    // outcome may be read
   }
   bool append_direct(future_callback& callback) noexcept;
-  callback_runner* append_to_runner(std::uint8_t runtime, std::unique_ptr<future_callback>& callback, callback_runner* fresh) noexcept;
+  callback_runner* append_to_runner(std::uint8_t runtime,
+                                    std::unique_ptr<future_callback>& callback,
+                                    callback_runner* fresh) noexcept;
 
   //   written by  completers, by compare-exchange, and finish_set, under lock_
   //   read by     everybody; release/acquire, so that the outcome is seen
   atomic<phase> phase_{phase::pending};
-  //   written by  who sees the outcome; read when the last reference is gone, whose acq_rel orders it
+  //   written by  who sees the outcome; read when the last reference is gone, whose acq_rel orders
+  //   it
   atomic<bool> retrieved_{false};
   //   written by  owners of promise and futures; acq_rel: the last one sees what the others did
   atomic<std::uint32_t> references_{1};
@@ -124,7 +130,8 @@ class future_box final : public future_state {
   T take() {
     check_value();
     if constexpr (value_is_moved) {
-      if (taken_.exchange(true, std::memory_order_relaxed)) throw_invalid_state("the value of this future was taken already");
+      if (taken_.exchange(true, std::memory_order_relaxed))
+        throw_invalid_state("the value of this future was taken already");
       return std::move(*value_);
     } else {
       return shared();
@@ -133,7 +140,8 @@ class future_box final : public future_state {
   /// The value, copied if it can be; or throws.
   T copy() {
     if constexpr (std::is_copy_constructible_v<T>) {
-      if (taken_.load(std::memory_order_relaxed)) throw_invalid_state("the value of this future was taken already");
+      if (taken_.load(std::memory_order_relaxed))
+        throw_invalid_state("the value of this future was taken already");
       check_value();
       return *value_;
     } else {
@@ -211,11 +219,13 @@ class [[nodiscard]] future_awaiter : public future_wait {
   using box = future_box<T>;
 
   explicit future_awaiter(box& of) noexcept : future_wait(of), box_(&of) {}
-  explicit future_awaiter(future_reference<box> of) : future_wait(of.checked()), box_(of.get()), owned_(std::move(of)) {}
+  explicit future_awaiter(future_reference<box> of)
+      : future_wait(of.checked()), box_(of.get()), owned_(std::move(of)) {}
 
   T take() { return box_->take(); }
   [[nodiscard]] T await_resume() {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     return take();
   }
 
@@ -230,11 +240,13 @@ class [[nodiscard]] shared_future_awaiter : public future_wait {
  public:
   using box = future_box<T>;
 
-  explicit shared_future_awaiter(future_reference<box> of) : future_wait(of.checked()), box_(std::move(of)) {}
+  explicit shared_future_awaiter(future_reference<box> of)
+      : future_wait(of.checked()), box_(std::move(of)) {}
 
   Result take() { return box_->shared(); }
   [[nodiscard]] Result await_resume() {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     return take();
   }
 
@@ -275,12 +287,14 @@ class promise;
 template <class T>
 class shared_future;
 
-/// What a promise will give (asyncio.Future), to one taker. Move-only. T may be void, a reference, or move-only.
+/// What a promise will give (asyncio.Future), to one taker. Move-only. T may be void, a reference,
+/// or move-only.
 ///
 /// Threads: its members may be called from any thread; completing and awaiting may race.
-/// An exception that nobody retrieved is reported when promise and futures are gone, to the exception handler of the
-/// runtime current on that thread, else to standard error. Values, cancellations and broken promises are not reported.
-/// Cost: promise and future share one allocation; awaiting makes none.
+/// An exception that nobody retrieved is reported when promise and futures are gone, to the
+/// exception handler of the runtime current on that thread, else to standard error. Values,
+/// cancellations and broken promises are not reported. Cost: promise and future share one
+/// allocation; awaiting makes none.
 template <class T = void>
 class [[nodiscard]] future {
  public:
@@ -289,27 +303,36 @@ class [[nodiscard]] future {
   future() noexcept = default;
   explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
-  /// Waits until it is done and gives the value, moved out: a second time throws invalid_state_error (void and references
-  /// may be awaited again). Rethrows the exception; throws cancelled_error if the future was cancelled, and broken_promise
-  /// if the promise was dropped. Cancellation: takes nothing; the future stays as it is and may be awaited again.
-  detail::future_awaiter<T> operator co_await() & { return detail::future_awaiter<T>(box_.checked()); }
-  detail::future_awaiter<T> operator co_await() && { return detail::future_awaiter<T>(std::move(box_)); }
+  /// Waits until it is done and gives the value, moved out: a second time throws
+  /// invalid_state_error (void and references may be awaited again). Rethrows the exception; throws
+  /// cancelled_error if the future was cancelled, and broken_promise if the promise was dropped.
+  /// Cancellation: takes nothing; the future stays as it is and may be awaited again.
+  detail::future_awaiter<T> operator co_await() & {
+    return detail::future_awaiter<T>(box_.checked());
+  }
+  detail::future_awaiter<T> operator co_await() && {
+    return detail::future_awaiter<T>(std::move(box_));
+  }
 
   [[nodiscard]] bool done() const noexcept { return box_ && box_->done(); }
   [[nodiscard]] bool cancelled() const noexcept { return box_ && box_->cancelled(); }
-  /// Completes it as cancelled, which the promise learns from done() or try_set_value(). False: it was done already.
+  /// Completes it as cancelled, which the promise learns from done() or try_set_value(). False: it
+  /// was done already.
   bool cancel() noexcept { return box_ && box_->cancel(); }
-  /// The value (copied if it can be, else moved out), or rethrows. Throws invalid_state_error when it is not done.
+  /// The value (copied if it can be, else moved out), or rethrows. Throws invalid_state_error when
+  /// it is not done.
   T result() { return box_.checked().copy(); }
-  /// Blocks a thread that is not a worker until it is done; then as co_await. Throws std::logic_error on a worker.
+  /// Blocks a thread that is not a worker until it is done; then as co_await. Throws
+  /// std::logic_error on a worker.
   T get() {
     box_.checked().block_until_done();
     return box_->take();
   }
-  /// Calls f() once it is done, at once if it is already: on a worker of the runtime that is current now, in the order of
-  /// registration, never on the caller's or the completer's stack; dropped uncalled when that runtime shuts down first.
-  /// Registered outside of a runtime, f is called by whoever completes the future, or here and now if it is done. What f
-  /// throws is reported.
+  /// Calls f() once it is done, at once if it is already: on a worker of the runtime that is
+  /// current now, in the order of registration, never on the caller's or the completer's stack;
+  /// dropped uncalled when that runtime shuts down first. Registered outside of a runtime, f is
+  /// called by whoever completes the future, or here and now if it is done. What f throws is
+  /// reported.
   template <std::invocable F>
   void add_done_callback(F f) {
     box_.checked().add_callback(detail::make_callback(std::move(f)));
@@ -336,18 +359,19 @@ class [[nodiscard]] shared_future {
   shared_future() noexcept = default;
   explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
-  /// Waits until it is done. An lvalue gives const T& (which lives as long as promise or futures do), an rvalue a copy.
-  /// Rethrows as future. Cancellation: takes nothing.
+  /// Waits until it is done. An lvalue gives const T& (which lives as long as promise or futures
+  /// do), an rvalue a copy. Rethrows as future. Cancellation: takes nothing.
   detail::shared_future_awaiter<T, detail::shared_value_t<T>> operator co_await() const& {
     return detail::shared_future_awaiter<T, detail::shared_value_t<T>>(box_);
   }
   detail::shared_future_awaiter<T, T> operator co_await() &&
-    requires(std::is_void_v<T> || std::is_reference_v<T> || std::is_copy_constructible_v<T>)
-  {
-    return detail::shared_future_awaiter<T, T>(std::move(box_));
-  }
+      requires(std::is_void_v<T> || std::is_reference_v<T> || std::is_copy_constructible_v<T>) {
+        return detail::shared_future_awaiter<T, T>(std::move(box_));
+      }
 
-  [[nodiscard]] bool done() const noexcept { return box_ && box_->done(); }
+      [[nodiscard]] bool done() const noexcept {
+    return box_ && box_->done();
+  }
   [[nodiscard]] bool cancelled() const noexcept { return box_ && box_->cancelled(); }
   /// The value, or rethrows. Throws invalid_state_error when it is not done.
   detail::shared_value_t<T> result() const { return box_.checked().shared(); }
@@ -365,15 +389,16 @@ class [[nodiscard]] shared_future {
  private:
   friend future<T>;
   using box = detail::future_box<T>;
-  explicit shared_future(detail::future_reference<box> adopted) noexcept : box_(std::move(adopted)) {}
+  explicit shared_future(detail::future_reference<box> adopted) noexcept
+      : box_(std::move(adopted)) {}
 
   detail::future_reference<box> box_;
 };
 
 /// The side that completes a future. Move-only. Dropped without a result, it gives broken_promise.
 ///
-/// Threads: any, also ones that know nothing of a runtime; of concurrent completions one wins. Completing never runs a task
-/// or a done callback of a runtime on this stack.
+/// Threads: any, also ones that know nothing of a runtime; of concurrent completions one wins.
+/// Completing never runs a task or a done callback of a runtime on this stack.
 template <class T = void>
 class promise {
  public:
@@ -392,7 +417,8 @@ class promise {
   /// The future; once: throws invalid_state_error after that.
   future<T> get_future() {
     (void)box_.checked();
-    if (std::exchange(given_, true)) detail::throw_invalid_state("get_future() is called once; future::share() gives many");
+    if (std::exchange(given_, true))
+      detail::throw_invalid_state("get_future() is called once; future::share() gives many");
     return future<T>(box_);
   }
   /// The future is done: completed, or cancelled by who waits for it.

@@ -2,7 +2,8 @@
 
 namespace weft::detail {
 
-handle_set::handle_set(std::span<observer> observers, on_failure policy) noexcept : observers_(observers), policy_(policy) {
+handle_set::handle_set(std::span<observer> observers, on_failure policy) noexcept
+    : observers_(observers), policy_(policy) {
   unlink = cancel_handles;
 }
 
@@ -33,12 +34,14 @@ void handle_set::settle() noexcept {
 void handle_set::on_handle_done(completion_waiter& self, task_state& child) noexcept {
   auto& each = static_cast<observer&>(self);
   handle_set& set = *each.set;
-  const bool last = set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;  // acq_rel: see pending_
+  const bool last =
+      set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;  // acq_rel: see pending_
   bool early = false;
   if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child)) {
     task_state* none = nullptr;
     // acq_rel: see failed_.
-    early = set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel, std::memory_order_relaxed) &&
+    early = set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel,
+                                                std::memory_order_relaxed) &&
             !set.wait_for_all_.load(std::memory_order_acquire);  // acquire: see wait_for_all_
   }
   if (last || early) set.settle();
@@ -48,7 +51,8 @@ void handle_set::on_handle_done(completion_waiter& self, task_state& child) noex
 
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
-  if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;  // acquire: see woken_
+  if (set.woken_.load(std::memory_order_acquire))
+    return unlink_result::completed;  // acquire: see woken_
   set.cancelled_ = true;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
   for (observer& each : set.observers_) {
@@ -66,7 +70,9 @@ void handle_set::check() {
   for (observer& each : observers_) {
     if (each.observed != nullptr && cancelled_) retrieve(*each.observed);
   }
-  if (cancelled_) throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted : wait_outcome::cancelled);
+  if (cancelled_)
+    throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted
+                                               : wait_outcome::cancelled);
   // acquire: see failed_.
   if (task_state* failed = failed_.load(std::memory_order_acquire)) {
     retrieve(*failed);

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "detail/children.h"
+#include "spawn.h"
+
 #include <array>
 #include <new>
 #include <span>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
-
-#include "detail/children.h"
-#include "spawn.h"
 
 namespace weft {
 
@@ -31,12 +31,14 @@ class [[nodiscard]] gather_tuple {
   explicit gather_tuple(task<Ts>... children) : children_{make_child(std::move(children))...} {}
 
   bool await_ready() {
-    if (awaited_) [[unlikely]] throw_awaited_twice();
+    if (awaited_) [[unlikely]]
+      throw_awaited_twice();
     awaited_ = true;
     return sizeof...(Ts) == 0;
   }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
-    ::new (&set_) child_set(children_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
+    ::new (&set_)
+        child_set(children_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
   [[nodiscard]] auto await_resume()
@@ -53,7 +55,8 @@ class [[nodiscard]] gather_tuple {
     return take(std::index_sequence_for<Ts...>());
   }
 
-  gather_tuple(gather_tuple&& other) noexcept : children_(std::move(other.children_)), awaited_(other.awaited_) {}
+  gather_tuple(gather_tuple&& other) noexcept
+      : children_(std::move(other.children_)), awaited_(other.awaited_) {}
   gather_tuple& operator=(gather_tuple&&) = delete;
   ~gather_tuple() {}
 
@@ -78,15 +81,18 @@ class [[nodiscard]] gather_tuple {
 template <bool Results, class T>
 class [[nodiscard]] gather_range {
  public:
-  explicit gather_range(std::vector<child_frame> children) noexcept : children_(std::move(children)) {}
+  explicit gather_range(std::vector<child_frame> children) noexcept
+      : children_(std::move(children)) {}
 
   bool await_ready() {
-    if (awaited_) [[unlikely]] throw_awaited_twice();
+    if (awaited_) [[unlikely]]
+      throw_awaited_twice();
     awaited_ = true;
     return children_.empty();
   }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
-    ::new (&set_) child_set(children_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
+    ::new (&set_)
+        child_set(children_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
   [[nodiscard]] auto await_resume()
@@ -110,7 +116,8 @@ class [[nodiscard]] gather_range {
     if (!children_.empty()) set_.check();
   }
 
-  gather_range(gather_range&& other) noexcept : children_(std::move(other.children_)), awaited_(other.awaited_) {}
+  gather_range(gather_range&& other) noexcept
+      : children_(std::move(other.children_)), awaited_(other.awaited_) {}
   gather_range& operator=(gather_range&&) = delete;
   ~gather_range() {}
 
@@ -142,19 +149,23 @@ template <class R>
 std::vector<child_frame> make_children(R&& range) {
   std::vector<child_frame> children;
   if constexpr (std::ranges::sized_range<R>) children.reserve(std::ranges::size(range));
-  for (auto&& each : range) children.push_back(make_child(std::ranges::range_value_t<R>(std::move(each))));
+  for (auto&& each : range)
+    children.push_back(make_child(std::ranges::range_value_t<R>(std::move(each))));
   return children;
 }
 
-// Handles --------------------------------------------------------------------------------------------------------------
+// Handles
+// --------------------------------------------------------------------------------------------------------------
 
-/// Waits for tasks that run already: for all, or the first failure. Cancelled, it cancels all and waits for all.
+/// Waits for tasks that run already: for all, or the first failure. Cancelled, it cancels all and
+/// waits for all.
 class handle_set : public wait_node {
  public:
   struct observer : completion_waiter {
     handle_set* set = nullptr;
     task_state* observed = nullptr;
-    //   written by  the completing thread at the end of on_done (release); read by the parent (acquire), which spins
+    //   written by  the completing thread at the end of on_done (release); read by the parent
+    //   (acquire), which spins
     atomic<bool> told{false};
     bool registered = false;
 
@@ -193,13 +204,15 @@ class [[nodiscard]] gather_handles {
     std::size_t i = 0;
     ((observers_[i++].observed = handles.state()), ...);
   }
-  gather_handles(gather_handles&& other) noexcept : handles_(other.handles_), observers_(std::move(other.observers_)) {}
+  gather_handles(gather_handles&& other) noexcept
+      : handles_(other.handles_), observers_(std::move(other.observers_)) {}
   gather_handles& operator=(gather_handles&&) = delete;
   ~gather_handles() {}
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
-    ::new (&set_) handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
+    ::new (&set_)
+        handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
   auto await_resume() {
@@ -234,13 +247,15 @@ class [[nodiscard]] gather_handle_range {
       observers_.back().observed = each.state();
     }
   }
-  gather_handle_range(gather_handle_range&& other) noexcept : observers_(std::move(other.observers_)) {}
+  gather_handle_range(gather_handle_range&& other) noexcept
+      : observers_(std::move(other.observers_)) {}
   gather_handle_range& operator=(gather_handle_range&&) = delete;
   ~gather_handle_range() {}
 
   bool await_ready() const noexcept { return observers_.empty(); }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
-    ::new (&set_) handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
+    ::new (&set_)
+        handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
     return set_.start(parent);
   }
   [[nodiscard]] auto await_resume()
@@ -277,39 +292,47 @@ class [[nodiscard]] gather_handle_range {
 
 /// Runs all awaitables concurrently and gives their results in argument order.
 ///
-/// On a failure the others are cancelled and awaited, then the first exception is rethrown: children never outlive the
-/// call. Cancellation: cancels the children, waits for them and throws, even if they swallowed it.
-/// Lazy: nothing starts before the await. Cost: no allocation but the children's frames.
+/// On a failure the others are cancelled and awaited, then the first exception is rethrown:
+/// children never outlive the call. Cancellation: cancels the children, waits for them and throws,
+/// even if they swallowed it. Lazy: nothing starts before the await. Cost: no allocation but the
+/// children's frames.
 template <detail::owned_awaitable... As>
   requires(!(is_join_handle<As> || ...))
 detail::gather_tuple<false, await_result_t<As>...> gather(As&&... children) {
-  return detail::gather_tuple<false, await_result_t<As>...>(detail::as_task(std::forward<As>(children))...);
+  return detail::gather_tuple<false, await_result_t<As>...>(
+      detail::as_task(std::forward<As>(children))...);
 }
-/// A container of tasks, or a view that makes them: a vector of the results, nothing for task<void>.
+/// A container of tasks, or a view that makes them: a vector of the results, nothing for
+/// task<void>.
 template <task_range R>
 detail::gather_range<false, range_task_t<R>> gather(R&& children) {
-  return detail::gather_range<false, range_task_t<R>>(detail::make_children(std::forward<R>(children)));
+  return detail::gather_range<false, range_task_t<R>>(
+      detail::make_children(std::forward<R>(children)));
 }
 /// Results in place of values: a failure or a cancelled child is a value, siblings go on.
 template <detail::owned_awaitable... As>
   requires(!(is_join_handle<As> || ...))
 detail::gather_tuple<true, await_result_t<As>...> gather(return_exceptions_t, As&&... children) {
-  return detail::gather_tuple<true, await_result_t<As>...>(detail::as_task(std::forward<As>(children))...);
+  return detail::gather_tuple<true, await_result_t<As>...>(
+      detail::as_task(std::forward<As>(children))...);
 }
 template <task_range R>
 detail::gather_range<true, range_task_t<R>> gather(return_exceptions_t, R&& children) {
-  return detail::gather_range<true, range_task_t<R>>(detail::make_children(std::forward<R>(children)));
+  return detail::gather_range<true, range_task_t<R>>(
+      detail::make_children(std::forward<R>(children)));
 }
-/// The results go into `into`, which has room for all of them: throws std::length_error before anything starts otherwise.
+/// The results go into `into`, which has room for all of them: throws std::length_error before
+/// anything starts otherwise.
 template <task_range R>
 detail::gather_span<range_task_t<R>> gather_into(R&& children, std::span<range_task_t<R>> into) {
   std::vector<detail::child_frame> frames = detail::make_children(std::forward<R>(children));
-  if (frames.size() > into.size()) throw std::length_error("gather_into: more children than room for results");
+  if (frames.size() > into.size())
+    throw std::length_error("gather_into: more children than room for results");
   return detail::gather_span<range_task_t<R>>(std::move(frames), into);
 }
 
-/// asyncio's own, for tasks that run already: the first failure is rethrown at once while the others keep running.
-/// Cancellation: cancels all of them and waits for their end.
+/// asyncio's own, for tasks that run already: the first failure is rethrown at once while the
+/// others keep running. Cancellation: cancels all of them and waits for their end.
 template <class T, class... Ts>
 detail::gather_handles<false, T, Ts...> gather(join_handle<T>& first, join_handle<Ts>&... rest) {
   return detail::gather_handles<false, T, Ts...>(first, rest...);
@@ -319,7 +342,8 @@ detail::gather_handle_range<false, range_handle_t<R>> gather(R&& handles) {
   return detail::gather_handle_range<false, range_handle_t<R>>(handles);
 }
 template <class T, class... Ts>
-detail::gather_handles<true, T, Ts...> gather(return_exceptions_t, join_handle<T>& first, join_handle<Ts>&... rest) {
+detail::gather_handles<true, T, Ts...> gather(return_exceptions_t, join_handle<T>& first,
+                                              join_handle<Ts>&... rest) {
   return detail::gather_handles<true, T, Ts...>(first, rest...);
 }
 template <handle_range R>

@@ -10,7 +10,8 @@ namespace weft {
 namespace {
 
 void append(std::string& text, const char* name, const char* kind, std::uint64_t value) {
-  text += std::string("# TYPE weft_") + name + " " + kind + "\nweft_" + name + " " + std::to_string(value) + "\n";
+  text += std::string("# TYPE weft_") + name + " " + kind + "\nweft_" + name + " " +
+          std::to_string(value) + "\n";
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "error.h"
+
 #include <exception>
 #include <functional>
 #include <system_error>
@@ -7,13 +9,12 @@
 #include <utility>
 #include <variant>
 
-#include "error.h"
-
 namespace weft {
 
 namespace detail {
 
-/// What holds a T inside a tuple, a variant or a vector: void becomes monostate, a reference a reference_wrapper.
+/// What holds a T inside a tuple, a variant or a vector: void becomes monostate, a reference a
+/// reference_wrapper.
 template <class T>
 struct value_of {
   using type = T;
@@ -36,9 +37,11 @@ bool is_cancellation(const std::exception_ptr& error) noexcept;
 template <class T>
 using value_t = typename detail::value_of<T>::type;
 
-/// A value or an exception, in the shape of std::expected. T may be void, a reference, or move-only.
+/// A value or an exception, in the shape of std::expected. T may be void, a reference, or
+/// move-only.
 ///
-/// An I/O failure is kept as its error code and only becomes an exception when somebody asks for one: no unwinding.
+/// An I/O failure is kept as its error code and only becomes an exception when somebody asks for
+/// one: no unwinding.
 template <class T>
 class [[nodiscard]] result {
  public:
@@ -50,9 +53,11 @@ class [[nodiscard]] result {
   result()
     requires std::is_void_v<T>
       : state_(std::in_place_index<0>) {}
-  result(std::exception_ptr error) noexcept : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  result(std::exception_ptr error) noexcept
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
   /// A failed operation; `operation` is a literal or outlives the result.
-  result(std::error_code code, const char* operation) noexcept : state_(std::in_place_index<2>, failure{code, operation}) {}
+  result(std::error_code code, const char* operation) noexcept
+      : state_(std::in_place_index<2>, failure{code, operation}) {}
   result(const result&) = default;
   result& operator=(const result&) = default;
   result(result&&) noexcept = default;

@@ -1,13 +1,13 @@
 #include "runtime.h"
 
+#include "detail/io_source.h"
+#include "detail/scheduler.h"
+#include "detail/sys.h"
+
 #include <algorithm>
 #include <stdexcept>
 
 #include <sched.h>
-
-#include "detail/io_source.h"
-#include "detail/scheduler.h"
-#include "detail/sys.h"
 
 namespace weft {
 namespace {
@@ -16,16 +16,19 @@ namespace {
 unsigned usable_cpus() noexcept {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
-  if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) return std::max(1u, std::thread::hardware_concurrency());
+  if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+    return std::max(1u, std::thread::hardware_concurrency());
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
 }
 
 detail::scheduler_options core_options(const runtime_options& options) {
   if (options.workers > detail::idle_set::workers_max) {
-    throw std::invalid_argument("runtime_options::workers: at most " + std::to_string(detail::idle_set::workers_max));
+    throw std::invalid_argument("runtime_options::workers: at most " +
+                                std::to_string(detail::idle_set::workers_max));
   }
   detail::scheduler_options core;
-  core.workers = options.workers == 0 ? std::min(usable_cpus(), detail::idle_set::workers_max) : static_cast<unsigned>(options.workers);
+  core.workers = options.workers == 0 ? std::min(usable_cpus(), detail::idle_set::workers_max)
+                                      : static_cast<unsigned>(options.workers);
   core.blocking_threads_max = options.max_blocking_threads;
   core.blocking_keep_alive = options.blocking_keep_alive;
   core.name = options.name;
@@ -35,16 +38,19 @@ detail::scheduler_options core_options(const runtime_options& options) {
 }  // namespace
 
 void detail::check_not_running() {
-  if (worker::current() != nullptr) throw std::logic_error("run() inside a running runtime: co_await or spawn the task instead");
+  if (worker::current() != nullptr)
+    throw std::logic_error("run() inside a running runtime: co_await or spawn the task instead");
 }
 
 runtime::runtime(runtime_options options)
-    : core_(std::make_unique<detail::scheduler>(core_options(options))), shutdown_timeout_(options.shutdown_timeout) {
+    : core_(std::make_unique<detail::scheduler>(core_options(options))),
+      shutdown_timeout_(options.shutdown_timeout) {
   core_->set_owner(this);
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
 }
 
-runtime::runtime(runtime_options options, virtual_time_t) : shutdown_timeout_(options.shutdown_timeout) {
+runtime::runtime(runtime_options options, virtual_time_t)
+    : shutdown_timeout_(options.shutdown_timeout) {
   detail::scheduler_options core = core_options(options);
   core.workers = 1;
   core.virtual_time = true;
@@ -53,9 +59,13 @@ runtime::runtime(runtime_options options, virtual_time_t) : shutdown_timeout_(op
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
 }
 
-runtime::~runtime() { core_->shutdown(shutdown_timeout_); }
+runtime::~runtime() {
+  core_->shutdown(shutdown_timeout_);
+}
 
-runtime& runtime::current() { return *static_cast<runtime*>(detail::scheduler::current("runtime::current()").owner()); }
+runtime& runtime::current() {
+  return *static_cast<runtime*>(detail::scheduler::current("runtime::current()").owner());
+}
 
 clock::time_point runtime::now() const noexcept {
   const clock::time_point* source = core_->virtual_clock();
@@ -63,16 +73,21 @@ clock::time_point runtime::now() const noexcept {
 }
 
 void runtime::check_loop_free() const {
-  if (core_->single() && core_->running()) throw std::logic_error("runtime::run(): another thread runs the one worker already");
+  if (core_->single() && core_->running())
+    throw std::logic_error("runtime::run(): another thread runs the one worker already");
 }
 
-void runtime::run_untyped(detail::task_state& main) { core_->run_until_done(main); }
+void runtime::run_untyped(detail::task_state& main) {
+  core_->run_until_done(main);
+}
 
 void runtime::set_exception_handler(std::function<void(const exception_context&)> handler) {
   core_->set_exception_handler(std::move(handler));
 }
 
-bool runtime::shutdown(std::chrono::milliseconds timeout) { return core_->shutdown(timeout); }
+bool runtime::shutdown(std::chrono::milliseconds timeout) {
+  return core_->shutdown(timeout);
+}
 
 runtime_metrics runtime::metrics() const {
   runtime_metrics total;
@@ -93,7 +108,8 @@ runtime_metrics runtime::metrics() const {
   return total;
 }
 
-// timer_handle -----------------------------------------------------------------------------------------------------------
+// timer_handle
+// -----------------------------------------------------------------------------------------------------------
 
 bool timer_handle::cancel() noexcept {
   if (call_ == nullptr) return false;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "metrics.h"
+#include "sleep.h"
+#include "spawn.h"
+
 #include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "metrics.h"
-#include "sleep.h"
-#include "spawn.h"
 
 namespace weft {
 
@@ -22,15 +22,17 @@ struct exception_context {
 
 /// How to run. Every member has a default; string views are copied.
 struct runtime_options {
-  std::size_t workers = 0;                                  // 0: one a usable CPU, at most 64
-  std::size_t max_blocking_threads = 512;                   // for to_thread and its like
-  std::chrono::milliseconds blocking_keep_alive{10'000};    // an idle blocking thread ends after this
-  std::chrono::milliseconds shutdown_timeout{60'000};       // what is left then is reported and destroyed
+  std::size_t workers = 0;                                // 0: one a usable CPU, at most 64
+  std::size_t max_blocking_threads = 512;                 // for to_thread and its like
+  std::chrono::milliseconds blocking_keep_alive{10'000};  // an idle blocking thread ends after this
+  std::chrono::milliseconds shutdown_timeout{
+      60'000};  // what is left then is reported and destroyed
   bool handle_sigint = true;
   bool debug = false;
   std::string_view name = {};
   std::string_view trace = {};
-  void (*exception_handler)(const exception_context&) = nullptr;  // null: one line to standard error
+  void (*exception_handler)(const exception_context&) =
+      nullptr;  // null: one line to standard error
 };
 
 namespace detail {
@@ -43,7 +45,9 @@ struct delayed_call {
   //   written by  the callback's task and cancel(), any thread, once; acq_rel: one winner
   atomic<bool> claimed{false};
   join_handle<> task;
-  bool claim() noexcept { return !claimed.exchange(true, std::memory_order_acq_rel); }  // acq_rel: see claimed
+  bool claim() noexcept {
+    return !claimed.exchange(true, std::memory_order_acq_rel);
+  }  // acq_rel: see claimed
 };
 template <std::invocable F>
 task<> call_when(std::shared_ptr<delayed_call> call, clock::time_point when, F f) {
@@ -62,26 +66,29 @@ class timer_handle {
 
  private:
   friend class runtime;
-  explicit timer_handle(std::shared_ptr<detail::delayed_call> call) noexcept : call_(std::move(call)) {}
+  explicit timer_handle(std::shared_ptr<detail::delayed_call> call) noexcept
+      : call_(std::move(call)) {}
   std::shared_ptr<detail::delayed_call> call_;
 };
 
 /// Workers, reactor, timers and blocking pool, for programs that need more than weft::run.
 ///
-/// With one worker everything runs on the thread that calls run(), while it runs, in asyncio's order. With more, the
-/// workers are threads of the runtime from construction on, and nothing is atomic between two awaits.
-/// Threads: every member may be called from any thread, run() and shutdown() from any that is not a worker.
+/// With one worker everything runs on the thread that calls run(), while it runs, in asyncio's
+/// order. With more, the workers are threads of the runtime from construction on, and nothing is
+/// atomic between two awaits. Threads: every member may be called from any thread, run() and
+/// shutdown() from any that is not a worker.
 class runtime {
  public:
-  /// Throws std::system_error when threads or descriptors have run out, std::invalid_argument for more than 64 workers.
+  /// Throws std::system_error when threads or descriptors have run out, std::invalid_argument for
+  /// more than 64 workers.
   explicit runtime(runtime_options options = {});
   /// shutdown(options.shutdown_timeout), then joins all threads. Not on a worker.
   ~runtime();
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Runs `main` to its end and gives its value or rethrows its exception; other tasks go on. Throws std::logic_error on a
-  /// worker, and where another thread runs the one worker already.
+  /// Runs `main` to its end and gives its value or rethrows its exception; other tasks go on.
+  /// Throws std::logic_error on a worker, and where another thread runs the one worker already.
   template <class T>
   T run(task<T> main);
   template <class F>
@@ -106,8 +113,8 @@ class runtime {
     return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...), options);
   }
 
-  /// Runs f() soon, on a worker, never on the caller's stack, in the order of the calls. What it throws goes to the
-  /// exception handler. Any thread.
+  /// Runs f() soon, on a worker, never on the caller's stack, in the order of the calls. What it
+  /// throws goes to the exception handler. Any thread.
   template <std::invocable F>
   void call_soon(F f) {
     detail::start_callback(core(), detail::call_once(std::move(f)));
@@ -125,8 +132,8 @@ class runtime {
   /// Null restores the default: one line to standard error.
   void set_exception_handler(std::function<void(const exception_context&)> handler);
 
-  /// Cancels and awaits all tasks, again until none is left. False if the time-out passed first: the survivors were
-  /// reported by name and destroyed where they waited.
+  /// Cancels and awaits all tasks, again until none is left. False if the time-out passed first:
+  /// the survivors were reported by name and destroyed where they waited.
   bool shutdown(std::chrono::milliseconds timeout);
 
   [[nodiscard]] runtime_metrics metrics() const;
@@ -164,8 +171,9 @@ timer_handle runtime::call_at(clock::time_point when, F f) {
   return timer_handle(std::move(call));
 }
 
-/// asyncio.run: makes a runtime, runs `main`, then cancels and awaits whatever is left, and gives main's value or rethrows
-/// its exception. Throws std::logic_error inside a running runtime, before anything starts.
+/// asyncio.run: makes a runtime, runs `main`, then cancels and awaits whatever is left, and gives
+/// main's value or rethrows its exception. Throws std::logic_error inside a running runtime, before
+/// anything starts.
 template <class T>
 T run(task<T> main, runtime_options options = {}) {
   detail::check_not_running();

@@ -12,7 +12,8 @@ class [[nodiscard]] shield_awaiter : public join_operation {
  public:
   explicit shield_awaiter(task_state* child) noexcept : join_operation(child, leave_child) {}
   [[nodiscard]] T await_resume() {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     retrieve(*child_);
     return block_of<T>::slot(*child_).copy();
   }
@@ -22,7 +23,8 @@ class [[nodiscard]] shield_awaiter : public join_operation {
 template <class T>
 class [[nodiscard]] shield_task_awaiter : public shield_awaiter<T> {
  public:
-  explicit shield_task_awaiter(join_handle<T> work) noexcept : shield_awaiter<T>(work.state()), work_(std::move(work)) {}
+  explicit shield_task_awaiter(join_handle<T> work) noexcept
+      : shield_awaiter<T>(work.state()), work_(std::move(work)) {}
 
  private:
   join_handle<T> work_;
@@ -35,7 +37,8 @@ template <class T>
 detail::shield_awaiter<T> shield(join_handle<T>& handle) noexcept {
   return detail::shield_awaiter<T>(handle.state());
 }
-/// asyncio's everyday spelling: starts `work` at once, as a task of its own. The runtime owns it if the await is cancelled.
+/// asyncio's everyday spelling: starts `work` at once, as a task of its own. The runtime owns it if
+/// the await is cancelled.
 template <class T>
 detail::shield_task_awaiter<T> shield(task<T> work) {
   return detail::shield_task_awaiter<T>(spawn(std::move(work)));

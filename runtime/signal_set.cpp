@@ -1,15 +1,20 @@
-// Each set has a pipe, and the process has one handler for all signals: it writes the number of the signal into the pipe of
-// every set that wants it. So a set is read like any other descriptor, by whatever runtime waits for it; order and number
-// of the deliveries are kept; and nothing but write() happens in signal context.
+// Each set has a pipe, and the process has one handler for all signals: it writes the number of the
+// signal into the pipe of every set that wants it. So a set is read like any other descriptor, by
+// whatever runtime waits for it; order and number of the deliveries are kept; and nothing but
+// write() happens in signal context.
 //
-// The handler finds the sets in a static table and may run on any thread while a set ends on another. A slot therefore
-// counts its visitors: the set first takes its wish list away, then waits until no handler looks at the slot any more, and
-// only then closes the pipe. A handler that interrupts the ending thread itself ends before that thread goes on.
+// The handler finds the sets in a static table and may run on any thread while a set ends on
+// another. A slot therefore counts its visitors: the set first takes its wish list away, then waits
+// until no handler looks at the slot any more, and only then closes the pipe. A handler that
+// interrupts the ending thread itself ends before that thread goes on.
 //
-// Rejected: signalfd (the signal must be blocked in all threads of the program, which a library cannot do, and children
-// inherit the mask); one pipe for the process (a reader must then pass signals on to sets in other runtimes).
+// Rejected: signalfd (the signal must be blocked in all threads of the program, which a library
+// cannot do, and children inherit the mask); one pipe for the process (a reader must then pass
+// signals on to sets in other runtimes).
 
 #include "signal_set.h"
+
+#include "detail/sys.h"
 
 #include <cerrno>
 #include <csignal>
@@ -20,15 +25,14 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "detail/sys.h"
-
 namespace weft {
 namespace detail {
 
 struct signal_slot {
   // The signals this set wants, one bit each; none: the slot is free, or its set is ending.
   //   written by  sets that begin and end, under registry_mutex
-  //   read by     the handler on any thread; seq_cst, a store-load race against visitors: either the handler sees that the
+  //   read by     the handler on any thread; seq_cst, a store-load race against visitors: either
+  //   the handler sees that the
   //               wish is gone, or the ending set sees the visitor
   atomic<std::uint64_t> wanted{0};
   //   written by  the handler on any thread; read by the ending set; seq_cst, see wanted
@@ -46,12 +50,16 @@ constexpr std::size_t slots_max = 128;
 
 constinit signal_slot slots[slots_max];
 
-// A forked child shares the pipes: what it catches is not for us. Relaxed: set before any handler is installed.
+// A forked child shares the pipes: what it catches is not for us. Relaxed: set before any handler
+// is installed.
 constinit atomic<pid_t> owner_process{0};
 
-static_assert(atomic<std::uint64_t>::is_always_lock_free && atomic<pid_t>::is_always_lock_free, "used in a signal handler");
+static_assert(atomic<std::uint64_t>::is_always_lock_free && atomic<pid_t>::is_always_lock_free,
+              "used in a signal handler");
 
-constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
+constexpr std::uint64_t bit(int signal) noexcept {
+  return std::uint64_t{1} << (signal - 1);
+}
 
 /// Runs in signal context: nothing but atomics and write().
 void pass_on(int signal) noexcept {
@@ -60,10 +68,11 @@ void pass_on(int signal) noexcept {
   const bool ours = ::getpid() == owner_process.load(std::memory_order_relaxed);
   for (signal_slot& slot : slots) {
     if (!ours || (slot.wanted.load(std::memory_order_relaxed) & bit(signal)) == 0) continue;
-    slot.visitors.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: see wanted
+    slot.visitors.fetch_add(1, std::memory_order_seq_cst);                   // seq_cst: see wanted
     if ((slot.wanted.load(std::memory_order_seq_cst) & bit(signal)) != 0) {  // seq_cst: see wanted
       // A full pipe drops the signal: 65,536 of them wait there already.
-      [[maybe_unused]] const auto written = ::write(slot.write_end.load(std::memory_order_relaxed), &number, 1);
+      [[maybe_unused]] const auto written =
+          ::write(slot.write_end.load(std::memory_order_relaxed), &number, 1);
     }
     slot.visitors.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: see wanted
   }
@@ -88,7 +97,8 @@ void begin_catching(int signal) {
     ours.sa_flags = SA_RESTART | SA_ONSTACK;
     sigfillset(&ours.sa_mask);
     if (::sigaction(signal, &ours, &known.before) != 0) {
-      throw std::invalid_argument("signal_set: signal " + std::to_string(signal) + " cannot be caught");
+      throw std::invalid_argument("signal_set: signal " + std::to_string(signal) +
+                                  " cannot be caught");
     }
   }
   ++known.sets;
@@ -125,12 +135,14 @@ signal_slot& take_slot() {
   for (signal_slot& slot : slots) {
     if (!std::exchange(slot.taken, true)) return slot;
   }
-  throw std::runtime_error("too many signal sets alive in one process (" + std::to_string(slots_max) + ")");
+  throw std::runtime_error("too many signal sets alive in one process (" +
+                           std::to_string(slots_max) + ")");
 }
 
 void open_pipe(signal_slot& slot) {
   int ends[2];
-  if (const int failed = sys::pipe(ends); failed < 0) throw_system_error(-failed, "pipe for signals");
+  if (const int failed = sys::pipe(ends); failed < 0)
+    throw_system_error(-failed, "pipe for signals");
   slot.read_end = ends[0];
   slot.write_end.store(ends[1], std::memory_order_relaxed);
 }
@@ -165,7 +177,7 @@ void unsubscribe(signal_slot& slot) noexcept {
   const std::lock_guard lock(registry_mutex);
   // The former dispositions first: a signal that comes in between must not be swallowed.
   end_catching_all(slot.wanted.load(std::memory_order_relaxed));
-  slot.wanted.store(0, std::memory_order_seq_cst);                           // seq_cst: see wanted
+  slot.wanted.store(0, std::memory_order_seq_cst);                         // seq_cst: see wanted
   while (slot.visitors.load(std::memory_order_seq_cst) != 0) cpu_relax();  // seq_cst: see wanted
 }
 
@@ -216,7 +228,9 @@ signal_set::~signal_set() {
   detail::release(*slot_);
 }
 
-void signal_set::stop() noexcept { detail::unsubscribe(*slot_); }
+void signal_set::stop() noexcept {
+  detail::unsubscribe(*slot_);
+}
 
 void signal_registration::cancel() noexcept {
   if (signals_ == nullptr) return;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "detail/io_operation.h"
+#include "future.h"
+#include "spawn.h"
+
 #include <array>
 #include <concepts>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <utility>
-
-#include "detail/io_operation.h"
-#include "future.h"
-#include "spawn.h"
 
 namespace weft {
 
@@ -20,7 +20,8 @@ struct signal_slot;
 /// Waits for the next signal of a set: reads a byte from its pipe.
 class [[nodiscard]] signal_wait : public io_operation {
  public:
-  explicit signal_wait(io_source* source) noexcept : io_operation(source, io_direction::read, read_one) {}
+  explicit signal_wait(io_source* source) noexcept
+      : io_operation(source, io_direction::read, read_one) {}
   [[nodiscard]] int await_resume() {
     check_outcome();
     return take();
@@ -33,22 +34,24 @@ class [[nodiscard]] signal_wait : public io_operation {
 
 }  // namespace detail
 
-/// Signals as values. While it lives, the named signals have no other effect, except on other sets that name them too;
-/// when the last set of a signal is gone, the signal has its former disposition again.
+/// Signals as values. While it lives, the named signals have no other effect, except on other sets
+/// that name them too; when the last set of a signal is gone, the signal has its former disposition
+/// again.
 ///
 ///     signal_set stop(SIGINT, SIGTERM);
 ///     const int which = co_await stop.wait();
 ///
-/// Each delivery is kept, in order, until somebody waits: up to 65,536, further ones are dropped. What nobody waited for is
-/// dropped with the set. Bound: 128 sets in a process.
-/// Threads: made and destroyed on any; one task at a time waits, and all waits are made in one runtime.
+/// Each delivery is kept, in order, until somebody waits: up to 65,536, further ones are dropped.
+/// What nobody waited for is dropped with the set. Bound: 128 sets in a process. Threads: made and
+/// destroyed on any; one task at a time waits, and all waits are made in one runtime.
 class signal_set {
  public:
-  /// Throws std::invalid_argument for a number that is no signal, or one that cannot be caught (SIGKILL, SIGSTOP), and
-  /// std::system_error when descriptors have run out.
+  /// Throws std::invalid_argument for a number that is no signal, or one that cannot be caught
+  /// (SIGKILL, SIGSTOP), and std::system_error when descriptors have run out.
   template <std::convertible_to<int>... S>
     requires(sizeof...(S) > 0)
-  explicit signal_set(S... signals) : signal_set(std::array<int, sizeof...(S)>{static_cast<int>(signals)...}) {}
+  explicit signal_set(S... signals)
+      : signal_set(std::array<int, sizeof...(S)>{static_cast<int>(signals)...}) {}
   signal_set(const signal_set&) = delete;
   signal_set& operator=(const signal_set&) = delete;
   /// A task that still waits gets std::system_error (ECANCELED).
@@ -61,7 +64,8 @@ class signal_set {
 
  private:
   template <std::size_t Count>
-  explicit signal_set(const std::array<int, Count>& signals) : signal_set(std::span<const int>(signals)) {}
+  explicit signal_set(const std::array<int, Count>& signals)
+      : signal_set(std::span<const int>(signals)) {}
   explicit signal_set(std::span<const int> signals);
 
   detail::signal_slot* slot_;
@@ -122,9 +126,10 @@ task<> call_on_each(std::shared_ptr<signal_set> signals, F f) {
 
 }  // namespace detail
 
-/// Calls f() on a worker of the current runtime for each delivery of `signal`, one after the other, while the registration
-/// lives. What f throws is reported. f is a plain function: to await something, use a signal_set in a task.
-/// Throws std::logic_error outside of a runtime, else as signal_set.
+/// Calls f() on a worker of the current runtime for each delivery of `signal`, one after the other,
+/// while the registration lives. What f throws is reported. f is a plain function: to await
+/// something, use a signal_set in a task. Throws std::logic_error outside of a runtime, else as
+/// signal_set.
 template <std::invocable F>
   requires(!is_task<std::invoke_result_t<F>>)
 [[nodiscard]] signal_registration on_signal(int signal, F f) {

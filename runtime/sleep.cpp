@@ -1,8 +1,8 @@
 #include "sleep.h"
 
-#include <stdexcept>
-
 #include "detail/scheduler.h"
+
+#include <stdexcept>
 
 namespace weft {
 namespace detail {
@@ -18,7 +18,8 @@ void arm_timer(timer_node& timer, task_state& task) noexcept {
 }
 
 bool sleep_operation::await_ready() {
-  if (awaited) [[unlikely]] throw_awaited_twice();
+  if (awaited) [[unlikely]]
+    throw_awaited_twice();
   awaited = true;
   return false;
 }
@@ -40,9 +41,13 @@ bool sleep_operation::publish() noexcept {
   return true;
 }
 
-bool sleep_operation::on_claim(timer_node& self) noexcept { return static_cast<node&>(self).owner->claim(); }
+bool sleep_operation::on_claim(timer_node& self) noexcept {
+  return static_cast<node&>(self).owner->claim();
+}
 
-void sleep_operation::on_fire(timer_node& self) noexcept { wake(*static_cast<node&>(self).owner->task); }
+void sleep_operation::on_fire(timer_node& self) noexcept {
+  wake(*static_cast<node&>(self).owner->task);
+}
 
 unlink_result sleep_operation::disarm(wait_node& self) noexcept {
   auto& sleeper = static_cast<sleep_operation&>(self);
@@ -52,7 +57,8 @@ unlink_result sleep_operation::disarm(wait_node& self) noexcept {
 }  // namespace detail
 
 void interval::check_period() const {
-  if (period_ <= clock::duration::zero()) throw std::invalid_argument("interval: the period must be positive");
+  if (period_ <= clock::duration::zero())
+    throw std::invalid_argument("interval: the period must be positive");
 }
 
 task<clock::time_point> interval::tick() {

@@ -11,12 +11,16 @@ namespace detail {
 /// Waits for a point in time. Its timer lies in the awaiting frame.
 class sleep_operation : public leaf_operation<sleep_operation> {
  public:
-  explicit sleep_operation(clock::time_point when, bool immediate = false) noexcept : immediate_(immediate) { timer_.when = when; }
+  explicit sleep_operation(clock::time_point when, bool immediate = false) noexcept
+      : immediate_(immediate) {
+    timer_.when = when;
+  }
 
   bool await_ready();
   bool await_suspend(std::coroutine_handle<> waiter) noexcept;
   void await_resume() const {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     if (immediate_) deliver_request();
   }
 
@@ -36,13 +40,15 @@ class sleep_operation : public leaf_operation<sleep_operation> {
   bool immediate_;  // gives way once, without a timer
 };
 
-/// Arms a timer of `task` in the wheel of this worker; from a thread that is none, in that of the runtime's first worker.
+/// Arms a timer of `task` in the wheel of this worker; from a thread that is none, in that of the
+/// runtime's first worker.
 void arm_timer(timer_node& timer, task_state& task) noexcept;
 
 }  // namespace detail
 
-/// Completes no earlier than after `d`; at most about 0.1 ms later on an idle machine. A duration of zero or less gives way
-/// once, as yield(). Cancellation: disarms the timer at once. Cost: no allocation; about 50 ns to arm and cancel.
+/// Completes no earlier than after `d`; at most about 0.1 ms later on an idle machine. A duration
+/// of zero or less gives way once, as yield(). Cancellation: disarms the timer at once. Cost: no
+/// allocation; about 50 ns to arm and cancel.
 template <class Rep, class Period>
 detail::sleep_operation sleep(std::chrono::duration<Rep, Period> d) {
   const clock::duration rounded = detail::to_clock_duration(d);
@@ -64,7 +70,8 @@ enum class missed_tick {
 class interval {
  public:
   template <class Rep, class Period>
-  explicit interval(std::chrono::duration<Rep, Period> period, missed_tick policy = missed_tick::burst)
+  explicit interval(std::chrono::duration<Rep, Period> period,
+                    missed_tick policy = missed_tick::burst)
       : period_(detail::to_clock_duration(period)), next_(clock::now()), policy_(policy) {
     check_period();
   }

@@ -1,14 +1,16 @@
 #include "spawn.h"
 
+#include "detail/scheduler.h"
+
 #include <ostream>
 #include <stdexcept>
-
-#include "detail/scheduler.h"
 
 namespace weft {
 namespace detail {
 
-scheduler& current_scheduler(const char* operation) { return scheduler::current(operation); }
+scheduler& current_scheduler(const char* operation) {
+  return scheduler::current(operation);
+}
 
 namespace {
 
@@ -23,8 +25,8 @@ std::uint16_t home_worker(scheduler& on) noexcept {
 
 }  // namespace
 
-void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
-                std::uint32_t life_bits) {
+void start_task(scheduler& on, task_state& task, const task_type& type,
+                std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
   task_extra* extra = nullptr;
   try {
     extra = make_extra(name);
@@ -52,7 +54,9 @@ void retrieve(task_state& task) noexcept {
   if (task.type->failed(task)) mark_retrieved(task);
 }
 
-void throw_not_done() { throw invalid_state_error("the task is not done"); }
+void throw_not_done() {
+  throw invalid_state_error("the task is not done");
+}
 
 namespace {
 
@@ -62,7 +66,9 @@ struct done_callback : completion_waiter {
   scheduler& on;
 
   done_callback(task<> work, scheduler& target) : callback(std::move(work)), on(target) {
-    on_done = [](completion_waiter& self, task_state&) noexcept { static_cast<done_callback&>(self).start(); };
+    on_done = [](completion_waiter& self, task_state&) noexcept {
+      static_cast<done_callback&>(self).start();
+    };
   }
   void start() noexcept {
     start_callback(on, std::move(callback));
@@ -78,16 +84,20 @@ void add_done_callback(task_state& observed, task<> callback) {
 }
 
 void block_until_done(task_state& task) {
-  if (worker::current() != nullptr) throw std::logic_error("join_handle::get() on a worker would block it: co_await the handle");
+  if (worker::current() != nullptr)
+    throw std::logic_error("join_handle::get() on a worker would block it: co_await the handle");
   if (done(task)) return;
   if (!scheduler::at(task.runtime).running()) {
-    throw std::logic_error("join_handle::get(): nobody runs the runtime of this task; call runtime::run(), or give it two workers");
+    throw std::logic_error(
+        "join_handle::get(): nobody runs the runtime of this task; call runtime::run(), or give it "
+        "two workers");
   }
   blocking_waiter waiter;
   if (add_waiter(task, waiter)) waiter.wait();
 }
 
-// join_operation ------------------------------------------------------------------------------------------------------
+// join_operation
+// ------------------------------------------------------------------------------------------------------
 
 bool join_operation::try_now() {
   if (child_ == nullptr) throw_invalid_state("co_await of an empty join_handle");
@@ -103,10 +113,12 @@ bool join_operation::publish() noexcept {
 
 void join_operation::take() {
   retrieve(*child_);
-  // The child has ended without a suspension that could have shown it the request: it is ours again.
+  // The child has ended without a suspension that could have shown it the request: it is ours
+  // again.
   if (forwarded_ && request_pending(*child_)) repost_request(*here.task);
   // A deadline that ended the child through us is our own time-out.
-  if (ended_cancelled(*child_) && level_raised(*here.task)) throw_interrupted(wait_outcome::interrupted);
+  if (ended_cancelled(*child_) && level_raised(*here.task))
+    throw_interrupted(wait_outcome::interrupted);
 }
 
 void join_operation::on_child_done(completion_waiter& self, task_state&) noexcept {
@@ -127,7 +139,8 @@ unlink_result join_operation::leave_child(wait_node& self) noexcept {
 
 void deliver_request() {
   task_state& task = *here.task;
-  if (!interrupted(task)) [[likely]] return;
+  if (!interrupted(task)) [[likely]]
+    return;
   throw_interrupted(consume_request(task) ? wait_outcome::cancelled : wait_outcome::interrupted);
 }
 
@@ -136,16 +149,25 @@ void deliver_request() {
 namespace {
 
 detail::task_state& running_task(const char* operation) {
-  if (detail::here.task == nullptr) throw std::logic_error(std::string(operation) + " outside of a task");
+  if (detail::here.task == nullptr)
+    throw std::logic_error(std::string(operation) + " outside of a task");
   return *detail::here.task;
 }
 
 }  // namespace
 
-task_id this_task::id() { return detail::id_of(running_task("this_task::id()")); }
-std::string this_task::name() { return detail::name_of(running_task("this_task::name()")); }
-int this_task::cancelling() { return detail::cancelling(running_task("this_task::cancelling()")); }
-int this_task::uncancel() { return detail::uncancel(running_task("this_task::uncancel()")); }
+task_id this_task::id() {
+  return detail::id_of(running_task("this_task::id()"));
+}
+std::string this_task::name() {
+  return detail::name_of(running_task("this_task::name()"));
+}
+int this_task::cancelling() {
+  return detail::cancelling(running_task("this_task::cancelling()"));
+}
+int this_task::uncancel() {
+  return detail::uncancel(running_task("this_task::uncancel()"));
+}
 void this_task::check_cancelled() {
   running_task("this_task::check_cancelled()");
   detail::deliver_request();
@@ -154,9 +176,9 @@ void this_task::check_cancelled() {
 std::vector<task_info> all_tasks() {
   std::vector<task_info> tasks;
   for (detail::task_state* task : detail::scheduler::current("all_tasks()").pin_all()) {
-    const task_state state = task == detail::here.task         ? task_state::running
+    const task_state state = task == detail::here.task     ? task_state::running
                              : detail::is_suspended(*task) ? task_state::suspended
-                                                            : task_state::ready;
+                                                           : task_state::ready;
     tasks.push_back({detail::id_of(*task), detail::name_of(*task), state, {}});
     detail::drop_handle(*task);
   }

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "detail/wait_node.h"
+#include "task.h"
+
 #include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "detail/wait_node.h"
-#include "task.h"
 
 namespace weft {
 
@@ -29,12 +29,13 @@ task<> call_once(F f) {
   co_return;
 }
 
-/// Throws if a cancellation request or an expired scope waits for the next suspension of the running task.
+/// Throws if a cancellation request or an expired scope waits for the next suspension of the
+/// running task.
 void deliver_request();
 
 /// Untyped halves of spawn and join_handle, in spawn.cpp.
-void start_task(scheduler& on, task_state& task, const task_type& type, std::coroutine_handle<> frame, std::string_view name,
-                std::uint32_t life_bits);
+void start_task(scheduler& on, task_state& task, const task_type& type,
+                std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits);
 /// A task made by call_once: runs whatever happens, also during a shutdown.
 void start_callback(scheduler& on, task<> callback);
 scheduler& current_scheduler(const char* operation);
@@ -43,7 +44,8 @@ void block_until_done(task_state& task);
 void retrieve(task_state& task) noexcept;
 [[noreturn]] void throw_not_done();
 
-/// Waits for a task that runs on its own. Cancelling the wait cancels that task too, and goes on waiting for its end.
+/// Waits for a task that runs on its own. Cancelling the wait cancels that task too, and goes on
+/// waiting for its end.
 class join_operation : public leaf_operation<join_operation>, public completion_waiter {
  public:
   explicit join_operation(task_state* child) noexcept : child_(child) {}
@@ -54,7 +56,8 @@ class join_operation : public leaf_operation<join_operation>, public completion_
 
  protected:
   /// Shields: the child is left alone.
-  join_operation(task_state* child, unlink_result (*how)(wait_node&) noexcept) noexcept : child_(child), how_(how) {}
+  join_operation(task_state* child, unlink_result (*how)(wait_node&) noexcept) noexcept
+      : child_(child), how_(how) {}
   static unlink_result leave_child(wait_node& self) noexcept;
 
   task_state* child_;
@@ -72,10 +75,11 @@ class join_operation : public leaf_operation<join_operation>, public completion_
 template <class T>
 class [[nodiscard]] join_awaiter;
 
-/// A task that runs on its own (asyncio.Task). Move-only; dropping it detaches: the runtime owns the task.
+/// A task that runs on its own (asyncio.Task). Move-only; dropping it detaches: the runtime owns
+/// the task.
 ///
-/// What nobody retrieved when the last handle is gone goes to the runtime's exception handler, once.
-/// Threads: its members may be called from any thread, one at a time a handle.
+/// What nobody retrieved when the last handle is gone goes to the runtime's exception handler,
+/// once. Threads: its members may be called from any thread, one at a time a handle.
 template <class T = void>
 class join_handle {
  public:
@@ -93,8 +97,9 @@ class join_handle {
   ~join_handle() { detach(); }
   explicit operator bool() const noexcept { return task_ != nullptr; }
 
-  /// Waits for the end of the task and gives its value: moved from an rvalue handle, copied from an lvalue if T can be
-  /// copied. Rethrows its exception. Cancelling the awaiting task cancels this one too (shield() prevents that).
+  /// Waits for the end of the task and gives its value: moved from an rvalue handle, copied from an
+  /// lvalue if T can be copied. Rethrows its exception. Cancelling the awaiting task cancels this
+  /// one too (shield() prevents that).
   join_awaiter<T> operator co_await() & noexcept { return join_awaiter<T>(task_, false); }
   join_awaiter<T> operator co_await() && noexcept { return join_awaiter<T>(task_, true); }
 
@@ -102,7 +107,9 @@ class join_handle {
   bool cancel() noexcept { return task_ != nullptr && detail::cancel(*task_); }
   [[nodiscard]] bool done() const noexcept { return task_ != nullptr && detail::done(*task_); }
   /// It ended by cancellation.
-  [[nodiscard]] bool cancelled() const noexcept { return task_ != nullptr && detail::ended_cancelled(*task_); }
+  [[nodiscard]] bool cancelled() const noexcept {
+    return task_ != nullptr && detail::ended_cancelled(*task_);
+  }
   /// The value, or rethrows. Throws invalid_state_error when the task is not done.
   T result() {
     check_done();
@@ -115,20 +122,22 @@ class join_handle {
     detail::retrieve(*task_);
     return task_->type->exception(*task_);
   }
-  /// Calls f() once the task is done, on a worker, never on the caller's stack; at once if it is done already. Callbacks of
-  /// one task run in the order of registration.
+  /// Calls f() once the task is done, on a worker, never on the caller's stack; at once if it is
+  /// done already. Callbacks of one task run in the order of registration.
   template <std::invocable F>
   void add_done_callback(F f) {
     check_valid();
     detail::add_done_callback(*task_, detail::call_once(std::move(f)));
   }
   [[nodiscard]] task_id id() const { return task_ == nullptr ? 0 : detail::id_of(*task_); }
-  [[nodiscard]] std::string name() const { return task_ == nullptr ? std::string() : detail::name_of(*task_); }
+  [[nodiscard]] std::string name() const {
+    return task_ == nullptr ? std::string() : detail::name_of(*task_);
+  }
   void detach() noexcept {
     if (task_ != nullptr) detail::drop_handle(*std::exchange(task_, nullptr));
   }
-  /// Blocks a thread that is not a worker until the task is done. Throws std::logic_error on a worker, and where no thread
-  /// runs the task's runtime.
+  /// Blocks a thread that is not a worker until the task is done. Throws std::logic_error on a
+  /// worker, and where no thread runs the task's runtime.
   T get() {
     check_valid();
     detail::block_until_done(*task_);
@@ -153,9 +162,11 @@ class join_handle {
 template <class T>
 class [[nodiscard]] join_awaiter : public detail::join_operation {
  public:
-  join_awaiter(detail::task_state* child, bool move) noexcept : join_operation(child), move_(move) {}
+  join_awaiter(detail::task_state* child, bool move) noexcept
+      : join_operation(child), move_(move) {}
   [[nodiscard]] T await_resume() {
-    if (outcome != detail::wait_outcome::completed) [[unlikely]] detail::throw_interrupted(outcome);
+    if (outcome != detail::wait_outcome::completed) [[unlikely]]
+      detail::throw_interrupted(outcome);
     take();
     detail::result_slot<T>& slot = detail::block_of<T>::slot(*child_);
     return move_ ? slot.take() : slot.copy();
@@ -174,14 +185,16 @@ inline constexpr bool is_join_handle<join_handle<T>> = true;
 template <class R>
 concept handle_range =
     std::ranges::forward_range<R> && is_join_handle<std::ranges::range_value_t<R>> &&
-    std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> && (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
+    std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> &&
+    (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
 template <handle_range R>
 using range_handle_t = typename std::ranges::range_value_t<R>::value_type;
 
 namespace detail {
 
 template <class T>
-join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options, std::uint32_t life_bits) {
+join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options,
+                          std::uint32_t life_bits) {
   const auto frame = child.release();
   task_state& state = block_of<T>::state(frame);
   start_task(on, state, block_of<T>::type, frame, options.name, life_bits);
@@ -190,9 +203,11 @@ join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options, s
 
 }  // namespace detail
 
-/// asyncio's create_task: runs `child` concurrently on the current runtime, never on the caller's stack.
+/// asyncio's create_task: runs `child` concurrently on the current runtime, never on the caller's
+/// stack.
 ///
-/// Throws std::logic_error outside of a runtime. Cost: one allocation, the frame that the task brings.
+/// Throws std::logic_error outside of a runtime. Cost: one allocation, the frame that the task
+/// brings.
 template <class T>
 join_handle<T> spawn(task<T> child, spawn_options options = {}) {
   return detail::spawn_task(detail::current_scheduler("spawn()"), std::move(child), options, 0);
@@ -218,7 +233,8 @@ join_handle<task_value_t<F, Args...>> spawn(spawn_options options, F&& f, Args&&
 /// As spawn, but the task never leaves the worker that spawned it.
 template <class T>
 join_handle<T> spawn_local(task<T> child, spawn_options options = {}) {
-  return detail::spawn_task(detail::current_scheduler("spawn_local()"), std::move(child), options, detail::task_life::pinned);
+  return detail::spawn_task(detail::current_scheduler("spawn_local()"), std::move(child), options,
+                            detail::task_life::pinned);
 }
 template <class F, class... Args>
   requires task_function<F, Args...>
@@ -239,7 +255,9 @@ class [[nodiscard]] yield_awaiter {
   }
   void await_resume() const { detail::deliver_request(); }
 };
-inline yield_awaiter yield() noexcept { return {}; }
+inline yield_awaiter yield() noexcept {
+  return {};
+}
 
 namespace this_task {
 
@@ -248,9 +266,11 @@ task_id id();
 std::string name();
 /// Cancellation requests so far, minus uncancel().
 int cancelling();
-/// Takes back one request; at zero one that was not delivered yet is withdrawn. Returns how many are left.
+/// Takes back one request; at zero one that was not delivered yet is withdrawn. Returns how many
+/// are left.
 int uncancel();
-/// A cancellation point that never suspends: throws cancelled_error (or timeout_error) if the next suspension would.
+/// A cancellation point that never suspends: throws cancelled_error (or timeout_error) if the next
+/// suspension would.
 void check_cancelled();
 
 }  // namespace this_task
@@ -265,7 +285,8 @@ struct task_info {
   std::string where;  // what it waits for, where that is known
 };
 
-/// The unfinished tasks of the current runtime. A snapshot: a task that lives during the whole call is in it.
+/// The unfinished tasks of the current runtime. A snapshot: a task that lives during the whole call
+/// is in it.
 std::vector<task_info> all_tasks();
 void dump_tasks(std::ostream& out);
 

@@ -1,5 +1,10 @@
 #pragma once
 
+#include "awaitable.h"
+#include "detail/frame_pool.h"
+#include "detail/task_state.h"
+#include "error.h"
+
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
@@ -8,11 +13,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "awaitable.h"
-#include "detail/frame_pool.h"
-#include "detail/task_state.h"
-#include "error.h"
-
 namespace weft {
 
 template <class T = void>
@@ -20,13 +20,15 @@ class task;
 
 namespace detail {
 
-/// The outcome of a coroutine. Lies in front of its frame, so that it outlives the frame of a spawned task.
+/// The outcome of a coroutine. Lies in front of its frame, so that it outlives the frame of a
+/// spawned task.
 template <class T>
 class result_slot {
  public:
   using stored = std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>,
                                     std::conditional_t<std::is_void_v<T>, std::monostate, T>>;
-  static_assert(alignof(stored) <= 16, "weft::task<T>: T is over-aligned; return it through a pointer");
+  static_assert(alignof(stored) <= 16,
+                "weft::task<T>: T is over-aligned; return it through a pointer");
 
   void begin() noexcept { content_ = content::nothing; }
   void destroy() noexcept {
@@ -101,7 +103,8 @@ class result_slot {
   enum class content : unsigned char { nothing, value, error };
 
   void check() const {
-    if (content_ == content::error) [[unlikely]] std::rethrow_exception(error_);
+    if (content_ == content::error) [[unlikely]]
+      std::rethrow_exception(error_);
     if constexpr (!std::is_void_v<T>) assert(content_ == content::value);
   }
 
@@ -112,7 +115,8 @@ class result_slot {
   content content_;
 
  public:
-  // Never constructed as an object: lives in raw block memory, begun by begin(), ended by destroy().
+  // Never constructed as an object: lives in raw block memory, begun by begin(), ended by
+  // destroy().
   result_slot() = delete;
 };
 
@@ -123,8 +127,8 @@ struct block_of {
   static constexpr std::size_t prefix = slot_offset + (sizeof(result_slot<T>) + 15) / 16 * 16;
 
   static std::byte* start(void* frame) noexcept {
-    // To the optimiser, memory from operator new begins where the pointer points, and what lies in front does not exist.
-    // The pointer goes through a register that it cannot see through.
+    // To the optimiser, memory from operator new begins where the pointer points, and what lies in
+    // front does not exist. The pointer goes through a register that it cannot see through.
     asm("" : "+r"(frame));
     return static_cast<std::byte*>(frame) - prefix;
   }
@@ -137,22 +141,29 @@ struct block_of {
   static result_slot<T>& slot(task_state& state) noexcept {
     return *reinterpret_cast<result_slot<T>*>(reinterpret_cast<std::byte*>(&state) + slot_offset);
   }
-  static const result_slot<T>& slot(const task_state& state) noexcept { return slot(const_cast<task_state&>(state)); }
+  static const result_slot<T>& slot(const task_state& state) noexcept {
+    return slot(const_cast<task_state&>(state));
+  }
 
   static constexpr task_type type{
       .prefix_bytes = prefix,
       .failed = [](const task_state& task) noexcept { return slot(task).failed(); },
       .destroy_result = [](task_state& task) noexcept { slot(task).destroy(); },
-      .exception = [](const task_state& task) noexcept {
-        return slot(task).failed() ? slot(task).error() : std::exception_ptr();
-      },
-      .set_exception = [](task_state& task, std::exception_ptr error) noexcept { slot(task).set_error(std::move(error)); },
+      .exception =
+          [](const task_state& task) noexcept {
+            return slot(task).failed() ? slot(task).error() : std::exception_ptr();
+          },
+      .set_exception =
+          [](task_state& task, std::exception_ptr error) noexcept {
+            slot(task).set_error(std::move(error));
+          },
   };
 };
 
 /// The part of a coroutine's promise that awaiting touches: eight bytes.
 struct promise_base {
-  std::coroutine_handle<> continuation;  // who awaits this coroutine; null in the root of a spawned task
+  std::coroutine_handle<>
+      continuation;  // who awaits this coroutine; null in the root of a spawned task
 
   struct final_awaiter {
     bool await_ready() noexcept { return false; }
@@ -179,7 +190,8 @@ struct promise_with_block : promise_base {
   static void operator delete(void* frame, std::size_t bytes) noexcept {
     std::byte* start = block::start(frame);
     auto& state = *reinterpret_cast<task_state*>(start);
-    // A spawned task keeps its block until the last handle is gone. Relaxed: spawned or not is settled long before.
+    // A spawned task keeps its block until the last handle is gone. Relaxed: spawned or not is
+    // settled long before.
     if ((state.life.load(std::memory_order_relaxed) & task_life::frame) != 0) {
       state.size_class = frame_pool::class_of(bytes + block::prefix);
       return;
@@ -203,7 +215,8 @@ struct task_promise : promise_with_block<T> {
   template <class U = T>
     requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
-    block_of<T>::slot(std::coroutine_handle<task_promise>::from_promise(*this)).set_value(std::forward<U>(value));
+    block_of<T>::slot(std::coroutine_handle<task_promise>::from_promise(*this))
+        .set_value(std::forward<U>(value));
   }
 };
 template <>
@@ -212,14 +225,16 @@ struct task_promise<void> : promise_with_block<void> {
   void return_void() noexcept {}
 };
 
-/// Runs the child inside the awaiting task: two symmetric transfers, no scheduler, no atomic operation.
+/// Runs the child inside the awaiting task: two symmetric transfers, no scheduler, no atomic
+/// operation.
 template <class T>
 class [[nodiscard]] task_awaiter {
  public:
   explicit task_awaiter(std::coroutine_handle<task_promise<T>> child) noexcept : child_(child) {}
 
   bool await_ready() const {
-    if (!child_ || child_.promise().continuation) [[unlikely]] throw_invalid_state("a task is awaited once");
+    if (!child_ || child_.promise().continuation) [[unlikely]]
+      throw_invalid_state("a task is awaited once");
     return false;
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> parent) noexcept {
@@ -236,10 +251,11 @@ class [[nodiscard]] task_awaiter {
 
 /// What a coroutine returns: lazy, move-only.
 ///
-/// Awaiting it runs it inside the awaiting task, without the scheduler; a second await throws invalid_state_error. A task
-/// that is destroyed without having been awaited never runs. T may be void, a reference, or move-only.
-/// Threads: one at a time; it may be created on one thread and awaited on another.
-/// Cancellation: that of the awaiting task. Cost: one frame from the frame pool, about 10 ns with the await.
+/// Awaiting it runs it inside the awaiting task, without the scheduler; a second await throws
+/// invalid_state_error. A task that is destroyed without having been awaited never runs. T may be
+/// void, a reference, or move-only. Threads: one at a time; it may be created on one thread and
+/// awaited on another. Cancellation: that of the awaiting task. Cost: one frame from the frame
+/// pool, about 10 ns with the await.
 template <class T>
 class [[nodiscard]] task {
  public:
@@ -259,12 +275,15 @@ class [[nodiscard]] task {
   }
 
   detail::task_awaiter<T> operator co_await() & noexcept { return detail::task_awaiter<T>(frame_); }
-  detail::task_awaiter<T> operator co_await() && noexcept { return detail::task_awaiter<T>(frame_); }
+  detail::task_awaiter<T> operator co_await() && noexcept {
+    return detail::task_awaiter<T>(frame_);
+  }
 
-  /// For those who run it otherwise (spawn, gather, fork): the frame, now theirs. Throws invalid_state_error when there is
-  /// none, or it has been awaited.
+  /// For those who run it otherwise (spawn, gather, fork): the frame, now theirs. Throws
+  /// invalid_state_error when there is none, or it has been awaited.
   std::coroutine_handle<promise_type> release() {
-    if (!frame_ || frame_.promise().continuation) [[unlikely]] detail::throw_invalid_state("a task runs once");
+    if (!frame_ || frame_.promise().continuation) [[unlikely]]
+      detail::throw_invalid_state("a task runs once");
     return std::exchange(frame_, nullptr);
   }
 
@@ -276,9 +295,9 @@ class [[nodiscard]] task {
 
 namespace detail {
 
-/// Hides from the optimiser that this handle is the frame it has just allocated. Clang would otherwise place the frame of
-/// a child that is awaited where it is made inside its parent's frame, without our operator new and so without the block
-/// in front of it. Costs nothing.
+/// Hides from the optimiser that this handle is the frame it has just allocated. Clang would
+/// otherwise place the frame of a child that is awaited where it is made inside its parent's frame,
+/// without our operator new and so without the block in front of it. Costs nothing.
 template <class Promise>
 std::coroutine_handle<Promise> opaque_handle(Promise& promise) noexcept {
   void* frame = std::coroutine_handle<Promise>::from_promise(promise).address();
@@ -290,7 +309,9 @@ template <class T>
 task<T> task_promise<T>::get_return_object() noexcept {
   return task<T>(opaque_handle(*this));
 }
-inline task<void> task_promise<void>::get_return_object() noexcept { return task<void>(opaque_handle(*this)); }
+inline task<void> task_promise<void>::get_return_object() noexcept {
+  return task<void>(opaque_handle(*this));
+}
 
 }  // namespace detail
 
@@ -304,14 +325,16 @@ template <class F, class... Args>
 concept task_function = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
                         is_task<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>;
 template <class F, class... Args>
-using task_value_t = typename std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>::value_type;
+using task_value_t =
+    typename std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>::value_type;
 
 namespace detail {
 
 template <class R>
-concept movable_elements = std::same_as<std::ranges::range_reference_t<R>, std::ranges::range_value_t<R>> ||
-                           (!std::is_lvalue_reference_v<R> && !std::ranges::view<std::remove_cvref_t<R>>) ||
-                           std::is_rvalue_reference_v<std::ranges::range_reference_t<R>>;
+concept movable_elements =
+    std::same_as<std::ranges::range_reference_t<R>, std::ranges::range_value_t<R>> ||
+    (!std::is_lvalue_reference_v<R> && !std::ranges::view<std::remove_cvref_t<R>>) ||
+    std::is_rvalue_reference_v<std::ranges::range_reference_t<R>>;
 
 /// f(args...) with f and args living as long as the child: a capturing lambda is safe.
 template <class F, class... Args>
@@ -320,7 +343,8 @@ task<task_value_t<F, Args...>> call_and_keep(F f, Args... args) {
 }
 template <class F, class... Args>
 task<task_value_t<F, Args...>> call_in_frame(F&& f, Args&&... args) {
-  return call_and_keep<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(f), std::forward<Args>(args)...);
+  return call_and_keep<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(f),
+                                                               std::forward<Args>(args)...);
 }
 
 /// Any awaitable as a task of its own.
@@ -337,7 +361,8 @@ task<T> as_task(task<T> child) noexcept {
 
 /// An rvalue container of tasks, or a view that makes tasks as it goes.
 template <class R>
-concept task_range = std::ranges::input_range<R> && is_task<std::ranges::range_value_t<R>> && detail::movable_elements<R>;
+concept task_range = std::ranges::input_range<R> && is_task<std::ranges::range_value_t<R>> &&
+                     detail::movable_elements<R>;
 template <task_range R>
 using range_task_t = typename std::ranges::range_value_t<R>::value_type;
 

@@ -21,7 +21,8 @@ task_group::member* task_group::begin_spawn() {
   member* place = nullptr;
   {
     const spin_guard guard(lock_);
-    if (phase_ != phase::open) detail::throw_invalid_state("task_group::spawn(): the group is ending or has ended");
+    if (phase_ != phase::open)
+      detail::throw_invalid_state("task_group::spawn(): the group is ending or has ended");
     ++unfinished_;
     place = spare_.pop_front();
   }
@@ -38,8 +39,8 @@ task_group::member* task_group::begin_spawn() {
   return place;
 }
 
-void task_group::start(detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame,
-                       std::string_view name) {
+void task_group::start(detail::task_state& child, const detail::task_type& type,
+                       std::coroutine_handle<> frame, std::string_view name) {
   detail::scheduler& on = detail::scheduler::at(owner_.runtime);
   member* reserved = nullptr;
   detail::task_extra* extra = nullptr;
@@ -63,11 +64,13 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
     children_.push_back(place);
     aborting = phase_ == phase::aborting;
   }
-  if (aborting) detail::cancel(child);  // the group was cancelled since begin_spawn: the child never runs
+  if (aborting)
+    detail::cancel(child);  // the group was cancelled since begin_spawn: the child never runs
   detail::schedule(child);
 }
 
-void task_group::on_child_done(detail::completion_waiter& self, detail::task_state& child) noexcept {
+void task_group::on_child_done(detail::completion_waiter& self,
+                               detail::task_state& child) noexcept {
   auto& place = static_cast<member&>(self);
   task_group& group = *place.group;
   if (child.type->failed(child) && !detail::ended_cancelled(child)) {
@@ -128,9 +131,12 @@ void task_group::cancel_children() noexcept {
   }
 }
 
-void task_group::cancel() noexcept { abort(); }
+void task_group::cancel() noexcept {
+  abort();
+}
 
-// Waiting for the children -------------------------------------------------------------------------------------------
+// Waiting for the children
+// -------------------------------------------------------------------------------------------
 
 bool task_group::join::try_now() noexcept {
   const spin_guard guard(group_.lock_);
@@ -187,7 +193,8 @@ task<> task_group::finish(std::exception_ptr body) {
     throw exception_group("errors in a task group", std::move(failures_));
   }
   if (join_cancelled_) {
-    detail::throw_interrupted(detail::level_raised(owner_) ? detail::wait_outcome::interrupted : detail::wait_outcome::cancelled);
+    detail::throw_interrupted(detail::level_raised(owner_) ? detail::wait_outcome::interrupted
+                                                           : detail::wait_outcome::cancelled);
   }
   if (from_outside) std::rethrow_exception(body);
 }

@@ -1,25 +1,25 @@
 #pragma once
 
+#include "cancel.h"
+#include "spawn.h"
+
 #include <exception>
 #include <optional>
 #include <vector>
-
-#include "cancel.h"
-#include "spawn.h"
 
 namespace weft {
 
 /// asyncio.TaskGroup: children that end before the scope does. Made by with_task_group.
 ///
-/// Threads: used by the body and by descendants of the group, on any worker. Cost of a child: its frame, and one small node
-/// that is reused.
+/// Threads: used by the body and by descendants of the group, on any worker. Cost of a child: its
+/// frame, and one small node that is reused.
 class task_group {
  public:
   task_group(const task_group&) = delete;
   task_group& operator=(const task_group&) = delete;
 
-  /// Starts a child. After the end of the group, or once it is being cancelled, throws invalid_state_error and destroys the
-  /// task unrun.
+  /// Starts a child. After the end of the group, or once it is being cancelled, throws
+  /// invalid_state_error and destroys the task unrun.
   template <class T>
   join_handle<T> spawn(task<T> child, spawn_options options = {}) {
     const auto frame = child.release();
@@ -42,7 +42,8 @@ class task_group {
     return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...), options);
   }
 
-  /// Ends the group early: cancels body and children; the scope then ends without an exception. Idempotent.
+  /// Ends the group early: cancels body and children; the scope then ends without an exception.
+  /// Idempotent.
   void cancel() noexcept;
 
   /// For with_task_group: made by the task that owns the scope.
@@ -74,7 +75,8 @@ class task_group {
   };
 
   member* begin_spawn();
-  void start(detail::task_state& child, const detail::task_type& type, std::coroutine_handle<> frame, std::string_view name);
+  void start(detail::task_state& child, const detail::task_type& type,
+             std::coroutine_handle<> frame, std::string_view name);
   void add_failure(std::exception_ptr error);
   void abort() noexcept;
   void cancel_children() noexcept;
@@ -132,9 +134,10 @@ task<body_value_t<F, task_group&>> run_task_group(F body) {
 
 /// Runs body(group) and waits for every child it spawned, and those they spawned.
 ///
-/// On the first failure (a cancellation is none) body and children are cancelled, all are awaited, and the failures come as
-/// one exception_group, also when there is only one. Cancellation: cancels body and children, waits for them, then throws;
-/// if there were failures these are thrown and the request stays pending.
+/// On the first failure (a cancellation is none) body and children are cancelled, all are awaited,
+/// and the failures come as one exception_group, also when there is only one. Cancellation: cancels
+/// body and children, waits for them, then throws; if there were failures these are thrown and the
+/// request stays pending.
 template <scope_body<task_group&> F>
   requires safe_in_await<F>
 task<body_value_t<F, task_group&>> with_task_group(F&& body) {
@@ -142,7 +145,9 @@ task<body_value_t<F, task_group&>> with_task_group(F&& body) {
 }
 template <scope_body<task_group&> F>
   requires(!safe_in_await<F>)
-[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 task<body_value_t<F, task_group&>> with_task_group(F&& body) {
   return detail::run_task_group<std::decay_t<F>>(std::forward<F>(body));
 }

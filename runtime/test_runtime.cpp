@@ -9,10 +9,16 @@ test_runtime::test_runtime(runtime_options options)
 
 test_runtime::~test_runtime() = default;
 
-void test_runtime::sweep() { runtime_.shutdown(std::chrono::seconds(10)); }
+void test_runtime::sweep() {
+  runtime_.shutdown(std::chrono::seconds(10));
+}
 
-clock::time_point test_runtime::virtual_clock::now() const noexcept { return *now_; }
+clock::time_point test_runtime::virtual_clock::now() const noexcept {
+  return *now_;
+}
 
-clock::duration test_runtime::virtual_clock::elapsed() const noexcept { return *now_ - start_; }
+clock::duration test_runtime::virtual_clock::elapsed() const noexcept {
+  return *now_ - start_;
+}
 
 }  // namespace weft

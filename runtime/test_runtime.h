@@ -4,10 +4,12 @@
 
 namespace weft {
 
-/// One worker, virtual time, for unit tests: time stands still while anything can run, and jumps to the next timer when
-/// nothing can, so that tests of hours take microseconds and never depend on the machine.
+/// One worker, virtual time, for unit tests: time stands still while anything can run, and jumps to
+/// the next timer when nothing can, so that tests of hours take microseconds and never depend on
+/// the machine.
 ///
-/// When nothing can run and no timer, I/O or blocking call is pending, run() throws deadlock_error with the tasks' names.
+/// When nothing can run and no timer, I/O or blocking call is pending, run() throws deadlock_error
+/// with the tasks' names.
 class test_runtime {
  public:
   explicit test_runtime(runtime_options options = {});
@@ -35,7 +37,8 @@ class test_runtime {
 
    private:
     friend class test_runtime;
-    explicit virtual_clock(const clock::time_point* source) noexcept : now_(source), start_(*source) {}
+    explicit virtual_clock(const clock::time_point* source) noexcept
+        : now_(source), start_(*source) {}
     const clock::time_point* now_;
     clock::time_point start_;
   };

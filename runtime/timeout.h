@@ -1,11 +1,11 @@
 #pragma once
 
-#include <optional>
-
 #include "cancel.h"
 #include "detail/time_limit.h"
 #include "sleep.h"
 #include "spawn.h"
+
+#include <optional>
 
 namespace weft {
 
@@ -18,7 +18,9 @@ class [[nodiscard]] wait_for_awaiter {
   using value_type = await_result_t<A>;
 
   wait_for_awaiter(A&& awaited, clock::duration limit)
-      : awaited_(std::forward<A>(awaited)), when_(clock::now() + limit), over_(limit <= clock::duration::zero()) {}
+      : awaited_(std::forward<A>(awaited)),
+        when_(clock::now() + limit),
+        over_(limit <= clock::duration::zero()) {}
   wait_for_awaiter(wait_for_awaiter&& other) noexcept
       : awaited_(std::forward<A>(other.awaited_)), when_(other.when_), over_(other.over_) {}
   wait_for_awaiter& operator=(wait_for_awaiter&&) = delete;
@@ -27,7 +29,8 @@ class [[nodiscard]] wait_for_awaiter {
   }
 
   bool await_ready() {
-    if (awaiter_) [[unlikely]] throw_awaited_twice();
+    if (awaiter_) [[unlikely]]
+      throw_awaited_twice();
     awaiter_.emplace(static_cast<A&&>(awaited_));
     // Out of time before it began: what is ready counts, what is not never starts.
     if (awaiter_->get().await_ready()) return true;
@@ -35,7 +38,9 @@ class [[nodiscard]] wait_for_awaiter {
     limit_.start(when_, over_);
     return false;
   }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) { return suspend_with(awaiter_->get(), waiter); }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
+    return suspend_with(awaiter_->get(), waiter);
+  }
   value_type await_resume() {
     if (!limit_.active()) return awaiter_->get().await_resume();
     try {
@@ -73,10 +78,12 @@ class [[nodiscard]] wait_for_awaiter {
 
 }  // namespace detail
 
-/// Awaits with a limit: timeout_error after the awaited one was cancelled and has ended, however long its clean-up takes.
+/// Awaits with a limit: timeout_error after the awaited one was cancelled and has ended, however
+/// long its clean-up takes.
 ///
-/// A result that is there is never lost, and a value returned in spite of the cancellation is given. With a limit of zero
-/// or less a task never starts. Cancellation: as the awaited one's. Cost: a timer, about 50 ns; no allocation.
+/// A result that is there is never lost, and a value returned in spite of the cancellation is
+/// given. With a limit of zero or less a task never starts. Cancellation: as the awaited one's.
+/// Cost: a timer, about 50 ns; no allocation.
 template <awaitable A, class Rep, class Period>
 detail::wait_for_awaiter<A> wait_for(A&& awaited, std::chrono::duration<Rep, Period> limit) {
   return detail::wait_for_awaiter<A>(std::forward<A>(awaited), detail::to_clock_duration(limit));
@@ -90,7 +97,8 @@ class timeout_scope {
   timeout_scope& operator=(const timeout_scope&) = delete;
   ~timeout_scope() = default;
 
-  /// Moves the deadline; time_point::max() removes it. False before the body begins, once expired, and after it.
+  /// Moves the deadline; time_point::max() removes it. False before the body begins, once expired,
+  /// and after it.
   bool reschedule(clock::time_point when) noexcept { return limit_.reschedule(when); }
   [[nodiscard]] bool expired() const noexcept { return limit_.expired(); }
   [[nodiscard]] clock::time_point when() const noexcept { return limit_.when(); }
@@ -122,7 +130,8 @@ class limit_guard {
 };
 
 template <class F>
-task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock::time_point when, F body) {
+task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock::time_point when,
+                                                     F body) {
   timeout_scope own;
   timeout_scope& used = scope != nullptr ? *scope : own;
   const limit_guard guard(used.limit(), when);
@@ -144,13 +153,15 @@ task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock
 
 }  // namespace detail
 
-/// asyncio.timeout: runs body(scope) or body() in this task; when the limit passes the body is cancelled, and its
-/// cancellation becomes a timeout_error. An outer cancellation never does; nested limits work as asyncio's.
-/// The callable is kept until the end; a named one is copied, std::ref(f) borrows it.
+/// asyncio.timeout: runs body(scope) or body() in this task; when the limit passes the body is
+/// cancelled, and its cancellation becomes a timeout_error. An outer cancellation never does;
+/// nested limits work as asyncio's. The callable is kept until the end; a named one is copied,
+/// std::ref(f) borrows it.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires safe_in_await<F>
 task<body_value_t<F, timeout_scope&>> timeout(std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit), std::forward<F>(body));
+  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit),
+                                                 std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
   requires safe_in_await<F>
@@ -159,30 +170,40 @@ task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&&
 }
 /// ... with a scope of the caller's, who can ask it afterwards.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
-task<body_value_t<F, timeout_scope&>> timeout(timeout_scope& scope, std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(&scope, detail::deadline_after(limit), std::forward<F>(body));
+task<body_value_t<F, timeout_scope&>> timeout(timeout_scope& scope,
+                                              std::chrono::duration<Rep, Period> limit, F&& body) {
+  return detail::run_with_limit<std::decay_t<F>>(&scope, detail::deadline_after(limit),
+                                                 std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
-task<body_value_t<F, timeout_scope&>> timeout_at(timeout_scope& scope, clock::time_point deadline, F&& body) {
+task<body_value_t<F, timeout_scope&>> timeout_at(timeout_scope& scope, clock::time_point deadline,
+                                                 F&& body) {
   return detail::run_with_limit<std::decay_t<F>>(&scope, deadline, std::forward<F>(body));
 }
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires(!safe_in_await<F>)
-[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 task<body_value_t<F, timeout_scope&>> timeout(std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit), std::forward<F>(body));
+  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit),
+                                                 std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
   requires(!safe_in_await<F>)
-[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&& body) {
   return detail::run_with_limit<std::decay_t<F>>(nullptr, deadline, std::forward<F>(body));
 }
 
-/// A limit for the rest of a block: `deadline d{2s};`. When it passes, the pending await and every later one in the block
-/// raise timeout_error; of nested ones the nearest wins. No frame, no lambda.
+/// A limit for the rest of a block: `deadline d{2s};`. When it passes, the pending await and every
+/// later one in the block raise timeout_error; of nested ones the nearest wins. No frame, no
+/// lambda.
 ///
-/// Threads: made, asked and destroyed by the task. Cost: a timer. An outer cancellation stays a cancelled_error.
+/// Threads: made, asked and destroyed by the task. Cost: a timer. An outer cancellation stays a
+/// cancelled_error.
 class [[nodiscard]] deadline {
  public:
   template <class Rep, class Period>
@@ -193,7 +214,9 @@ class [[nodiscard]] deadline {
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  [[nodiscard]] bool expired() const noexcept { return scope_.expired.load(std::memory_order_acquire); }  // acquire: see expired
+  [[nodiscard]] bool expired() const noexcept {
+    return scope_.expired.load(std::memory_order_acquire);
+  }  // acquire: see expired
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
   /// Moves the deadline to `limit` from now. False: it has passed.
   template <class Rep, class Period>

@@ -1,17 +1,20 @@
 #include "to_thread.h"
 
-#include <cerrno>
-
 #include "detail/scheduler.h"
 #include "error.h"
+
+#include <cerrno>
 
 namespace weft::detail {
 namespace {
 
-blocking_pool& pool_of(const task_state& task) noexcept { return scheduler::at(task.runtime).blocking(); }
+blocking_pool& pool_of(const task_state& task) noexcept {
+  return scheduler::at(task.runtime).blocking();
+}
 
 void check_accepted(job_state state) {
-  if (state == job_state::refused) throw_system_error(EAGAIN, "to_thread: no thread could be started");
+  if (state == job_state::refused)
+    throw_system_error(EAGAIN, "to_thread: no thread could be started");
 }
 
 /// A task that is to be interrupted anyway sends nothing: its wait ends as soon as it begins.
@@ -22,7 +25,8 @@ job_state send(task_state& task, blocking_job& job) noexcept {
 
 }  // namespace
 
-// thread_wait ----------------------------------------------------------------------------------------------------------
+// thread_wait
+// ----------------------------------------------------------------------------------------------------------
 
 bool thread_wait::publish() noexcept {
   unlink = withdraw_or_stop;
@@ -31,7 +35,9 @@ bool thread_wait::publish() noexcept {
   return state_ != job_state::refused;
 }
 
-void thread_wait::take() const { check_accepted(state_); }
+void thread_wait::take() const {
+  check_accepted(state_);
+}
 
 void thread_wait::run_here(blocking_job& self) noexcept {
   auto& wait = static_cast<thread_wait&>(self);
@@ -41,12 +47,14 @@ void thread_wait::run_here(blocking_job& self) noexcept {
 
 unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
   auto& wait = static_cast<thread_wait&>(self);
-  if (wait.state_ == job_state::unsent || pool_of(*wait.task).withdraw(wait)) return unlink_result::removed;
+  if (wait.state_ == job_state::unsent || pool_of(*wait.task).withdraw(wait))
+    return unlink_result::removed;
   wait.request_stop_(wait);
   return unlink_result::completed;
 }
 
-// abandonable_wait -----------------------------------------------------------------------------------------------------
+// abandonable_wait
+// -----------------------------------------------------------------------------------------------------
 
 abandonable_job::abandonable_job() noexcept {
   run = [](blocking_job& self) noexcept {
@@ -54,13 +62,15 @@ abandonable_job::abandonable_job() noexcept {
     job.call();
     phase expected = phase::pending;
     // acq_rel: see decided. Once it is abandoned, task and awaiter may be gone.
-    if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_acq_rel)) wake(*job.task);
+    if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_acq_rel))
+      wake(*job.task);
     job.drop_reference();
   };
 }
 
 void abandonable_job::drop_reference() noexcept {
-  if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;  // acq_rel: see references
+  if (references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    delete this;  // acq_rel: see references
 }
 
 bool abandonable_wait::publish() noexcept {
@@ -68,11 +78,14 @@ bool abandonable_wait::publish() noexcept {
   job_->task = task;
   job_->references.store(2, std::memory_order_relaxed);  // published with the job
   state_ = send(*task, *job_);
-  if (state_ != job_state::sent) job_->references.store(1, std::memory_order_relaxed);  // nobody else has it
+  if (state_ != job_state::sent)
+    job_->references.store(1, std::memory_order_relaxed);  // nobody else has it
   return state_ != job_state::refused;
 }
 
-void abandonable_wait::take() const { check_accepted(state_); }
+void abandonable_wait::take() const {
+  check_accepted(state_);
+}
 
 unlink_result abandonable_wait::withdraw_or_abandon(wait_node& self) noexcept {
   auto& wait = static_cast<abandonable_wait&>(self);
@@ -84,7 +97,8 @@ unlink_result abandonable_wait::withdraw_or_abandon(wait_node& self) noexcept {
   }
   auto expected = abandonable_job::phase::pending;
   // acq_rel: see decided.
-  if (!job.decided.compare_exchange_strong(expected, abandonable_job::phase::abandoned, std::memory_order_acq_rel)) {
+  if (!job.decided.compare_exchange_strong(expected, abandonable_job::phase::abandoned,
+                                           std::memory_order_acq_rel)) {
     return unlink_result::completed;
   }
   job.request_stop();

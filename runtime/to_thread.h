@@ -1,5 +1,10 @@
 #pragma once
 
+#include "awaitable.h"
+#include "detail/blocking_pool.h"
+#include "detail/wait_node.h"
+#include "result.h"
+
 #include <concepts>
 #include <exception>
 #include <functional>
@@ -10,17 +15,13 @@
 #include <type_traits>
 #include <utility>
 
-#include "awaitable.h"
-#include "detail/blocking_pool.h"
-#include "detail/wait_node.h"
-#include "result.h"
-
 namespace weft {
 
 namespace detail {
 
 template <class F, class... Args>
-inline constexpr bool takes_stop_token = !std::invocable<F, Args...> && std::invocable<F, std::stop_token, Args...>;
+inline constexpr bool takes_stop_token =
+    !std::invocable<F, Args...> && std::invocable<F, std::stop_token, Args...>;
 
 template <class F, class... Args>
 struct job_result {
@@ -58,7 +59,8 @@ class packed_call {
   using value_type = job_value_t<F, Args...>;
 
   template <class G, class... A>
-  explicit packed_call(std::in_place_t, G&& f, A&&... args) : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {}
+  explicit packed_call(std::in_place_t, G&& f, A&&... args)
+      : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {}
 
   value_type operator()() {
     return std::apply(
@@ -76,7 +78,8 @@ class packed_call {
  private:
   F f_;
   std::tuple<Args...> args_;
-  [[no_unique_address]] std::conditional_t<takes_stop_token<F, Args...>, std::stop_source, no_stop_source> stop_;
+  [[no_unique_address]] std::conditional_t<takes_stop_token<F, Args...>, std::stop_source,
+                                           no_stop_source> stop_;
 };
 
 /// What a call gave, brought from one thread to another.
@@ -117,11 +120,12 @@ enum class job_state : std::uint8_t {
   refused,  // no thread could be started
 };
 
-/// Waits for a job on the blocking pool. The job lies in the awaiter. Not for select as it is: its end cannot be awaited
-/// and lost at once, so select gives it a task.
+/// Waits for a job on the blocking pool. The job lies in the awaiter. Not for select as it is: its
+/// end cannot be awaited and lost at once, so select gives it a task.
 class thread_wait : public leaf_operation<thread_wait>, public blocking_job {
  protected:
-  thread_wait(void (*call)(thread_wait&) noexcept, void (*request_stop)(thread_wait&) noexcept) noexcept
+  thread_wait(void (*call)(thread_wait&) noexcept,
+              void (*request_stop)(thread_wait&) noexcept) noexcept
       : call_(call), request_stop_(request_stop) {}
   /// Throws std::system_error if the job was refused.
   void take() const;
@@ -150,13 +154,16 @@ class [[nodiscard]] thread_operation : public thread_wait {
         call_(std::in_place, std::forward<G>(f), std::forward<A>(args)...) {}
 
   [[nodiscard]] value_type await_resume() {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     take();
     return outcome_.take();
   }
 
  private:
-  static thread_operation& of(thread_wait& self) noexcept { return static_cast<thread_operation&>(self); }
+  static thread_operation& of(thread_wait& self) noexcept {
+    return static_cast<thread_operation&>(self);
+  }
 
   packed_call<F, Args...> call_;
   call_outcome<value_type> outcome_;
@@ -176,7 +183,8 @@ struct abandonable_job : blocking_job {
   void drop_reference() noexcept;
 
   task_state* task = nullptr;
-  //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange: the first one decides
+  //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange:
+  //   the first one decides
   //               who wakes the task. acq_rel: passes the outcome on
   atomic<phase> decided{phase::pending};
   //   written by  awaiter and pool; acq_rel: the last one frees the job and sees what the other did
@@ -217,7 +225,8 @@ class [[nodiscard]] abandonable_operation : public abandonable_wait {
       : abandonable_wait(new job(std::forward<G>(f), std::forward<A>(args)...)) {}
 
   [[nodiscard]] value_type await_resume() {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     take();
     return static_cast<job&>(*job_).result.take();
   }
@@ -225,7 +234,8 @@ class [[nodiscard]] abandonable_operation : public abandonable_wait {
  private:
   struct job final : abandonable_job {
     template <class G, class... A>
-    explicit job(G&& f, A&&... args) : work(std::in_place, std::forward<G>(f), std::forward<A>(args)...) {}
+    explicit job(G&& f, A&&... args)
+        : work(std::in_place, std::forward<G>(f), std::forward<A>(args)...) {}
     void call() noexcept override { result.run(work); }
     void request_stop() noexcept override { work.request_stop(); }
 
@@ -239,33 +249,41 @@ using thread_operation_of = thread_operation<std::decay_t<F>, std::decay_t<Args>
 
 }  // namespace detail
 
-/// Calls f(args...) on a thread of the runtime's blocking pool, everything moved in, and gives what it returns or rethrows
-/// what it throws. The coroutine resumes on a worker of its runtime.
+/// Calls f(args...) on a thread of the runtime's blocking pool, everything moved in, and gives what
+/// it returns or rethrows what it throws. The coroutine resumes on a worker of its runtime.
 ///
-/// Cancellation: before it starts, f never runs. While it runs, a std::stop_token first parameter is triggered and the
-/// await waits for the end, so that references stay valid; the result is delivered and the request stays pending.
-/// Throws std::system_error when no thread could be started.
-/// Bound: runtime_options::max_blocking_threads run at once, further calls wait in line. Cost: no allocation (a stop state
-/// where f takes a token); callable, arguments and result lie in the awaiting frame.
+/// Cancellation: before it starts, f never runs. While it runs, a std::stop_token first parameter
+/// is triggered and the await waits for the end, so that references stay valid; the result is
+/// delivered and the request stays pending. Throws std::system_error when no thread could be
+/// started. Bound: runtime_options::max_blocking_threads run at once, further calls wait in line.
+/// Cost: no allocation (a stop state where f takes a token); callable, arguments and result lie in
+/// the awaiting frame.
 template <class F, class... Args>
   requires blocking_job<F, Args...> && safe_in_await<F>
 detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
-  return detail::thread_operation_of<F, Args...>(std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::thread_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
+                                                 std::forward<Args>(args)...);
 }
 template <class F, class... Args>
   requires blocking_job<F, Args...> && (!safe_in_await<F>)
-[[deprecated("g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or std::ref(it)")]]
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
-  return detail::thread_operation_of<F, Args...>(std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::thread_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
+                                                 std::forward<Args>(args)...);
 }
 
-/// As to_thread, but a cancelled await ends at once: f goes on by itself (its std::stop_token is triggered, if it takes one),
-/// and its outcome is dropped. f must own what it uses. Cost: one allocation.
+/// As to_thread, but a cancelled await ends at once: f goes on by itself (its std::stop_token is
+/// triggered, if it takes one), and its outcome is dropped. f must own what it uses. Cost: one
+/// allocation.
 template <class F, class... Args>
   requires blocking_job<F, Args...>
-detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...> to_thread(abandon_on_cancel_t, F&& f, Args&&... args) {
-  return detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...>(std::in_place, std::forward<F>(f),
-                                                                               std::forward<Args>(args)...);
+detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...> to_thread(abandon_on_cancel_t,
+                                                                                F&& f,
+                                                                                Args&&... args) {
+  return detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...>(
+      std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 }  // namespace weft

@@ -4,8 +4,9 @@
 
 namespace weft::detail {
 
-/// The atomics of the lock-free parts. std::atomic here; a model checker may put its own in this place, so that the
-/// production code itself runs under it. Components with a protocol worth checking name no other atomic type.
+/// The atomics of the lock-free parts. std::atomic here; a model checker may put its own in this
+/// place, so that the production code itself runs under it. Components with a protocol worth
+/// checking name no other atomic type.
 template <class T>
 using atomic = std::atomic<T>;
 

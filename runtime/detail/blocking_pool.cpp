@@ -1,5 +1,7 @@
 #include "blocking_pool.h"
 
+#include "sys.h"
+
 #include <cerrno>
 #include <new>
 #include <system_error>
@@ -7,8 +9,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-
-#include "sys.h"
 
 namespace weft::detail {
 
@@ -21,7 +21,9 @@ struct blocking_pool::worker_thread : list_node {
 blocking_pool::blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive) noexcept
     : threads_max_(threads_max == 0 ? 1 : threads_max), keep_alive_(keep_alive) {}
 
-blocking_pool::~blocking_pool() { stop(); }
+blocking_pool::~blocking_pool() {
+  stop();
+}
 
 bool blocking_pool::submit(blocking_job& job) noexcept {
   const std::lock_guard lock(mutex_);
@@ -47,7 +49,8 @@ bool blocking_pool::withdraw(blocking_job& job) noexcept {
 
 /// Called with mutex_ held.
 bool blocking_pool::start_thread(blocking_job& first) noexcept {
-  if (const auto ask = sys::interposer.load(std::memory_order_relaxed); ask != nullptr && ask(sys::call::thread_start, -1) != 0) {
+  if (const auto ask = sys::interposer.load(std::memory_order_relaxed);
+      ask != nullptr && ask(sys::call::thread_start, -1) != 0) {
     return false;
   }
   auto* made = new (std::nothrow) worker_thread;
@@ -83,12 +86,14 @@ void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
 }
 
 /// The next job for this thread, or null when it has to end. Called with mutex_ held.
-blocking_job* blocking_pool::next_job(worker_thread& self, std::unique_lock<std::mutex>& lock) noexcept {
+blocking_job* blocking_pool::next_job(worker_thread& self,
+                                      std::unique_lock<std::mutex>& lock) noexcept {
   if (blocking_job* queued = queue_.pop_front()) return queued;
   if (!stopped_) {
     idle_.push_front(self);
     const auto until = std::chrono::steady_clock::now() + keep_alive_;
-    while (self.handed == nullptr && !stopped_ && self.wake.wait_until(lock, until) != std::cv_status::timeout) {
+    while (self.handed == nullptr && !stopped_ &&
+           self.wake.wait_until(lock, until) != std::cv_status::timeout) {
     }
     if (blocking_job* handed = std::exchange(self.handed, nullptr)) return handed;
     if (self.linked()) intrusive_list<worker_thread>::unlink(self);

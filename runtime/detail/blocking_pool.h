@@ -2,22 +2,24 @@
 
 // Threads for blocking calls: to_thread, name resolution, file operations.
 //
-// A job is an intrusive node in the object that waits for it, so submitting allocates nothing. Idle threads form a stack:
-// the one that slept last is handed the next job directly, through its own slot and its own condition variable, so one
-// job wakes one thread with warm caches, and a thread whose keep-alive ends can not take a wake-up with it: "push, hand
-// over, or start a thread" is one critical section. With no idle thread and fewer than the maximum, a thread is started;
-// beyond that jobs queue first in first out, without bound in the pool itself: each waits for a task that awaits it.
+// A job is an intrusive node in the object that waits for it, so submitting allocates nothing. Idle
+// threads form a stack: the one that slept last is handed the next job directly, through its own
+// slot and its own condition variable, so one job wakes one thread with warm caches, and a thread
+// whose keep-alive ends can not take a wake-up with it: "push, hand over, or start a thread" is one
+// critical section. With no idle thread and fewer than the maximum, a thread is started; beyond
+// that jobs queue first in first out, without bound in the pool itself: each waits for a task that
+// awaits it.
 //
-// Rejected: one condition variable for all (a herd, and a lost wake-up when a timed-out thread consumes it).
+// Rejected: one condition variable for all (a herd, and a lost wake-up when a timed-out thread
+// consumes it).
 
+#include "intrusive_list.h"
+
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
 #include <thread>
-
-#include <chrono>
-
-#include "intrusive_list.h"
 
 namespace weft::detail {
 
@@ -33,7 +35,8 @@ class blocking_pool {
   blocking_pool(const blocking_pool&) = delete;
   blocking_pool& operator=(const blocking_pool&) = delete;
 
-  /// Any thread. False: no thread runs and none can be started (the job was not taken), or the pool is stopped.
+  /// Any thread. False: no thread runs and none can be started (the job was not taken), or the pool
+  /// is stopped.
   [[nodiscard]] bool submit(blocking_job& job) noexcept;
   /// True: the job had not begun and never will.
   bool withdraw(blocking_job& job) noexcept;

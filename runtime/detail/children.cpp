@@ -14,7 +14,8 @@ void child_frame::start(completion_waiter& waiter) noexcept {
   schedule_back(*state_);
 }
 
-child_set::child_set(std::span<child_frame> children, on_failure policy) noexcept : children_(children), policy_(policy) {
+child_set::child_set(std::span<child_frame> children, on_failure policy) noexcept
+    : children_(children), policy_(policy) {
   unlink = cancel_children;
   on_done = on_child_done;
 }
@@ -39,8 +40,10 @@ void child_set::on_child_done(completion_waiter& self, task_state& child) noexce
     mark_retrieved(child);
     task_state* none = nullptr;
     // acq_rel: see failed_. Before our pending_ step, so that the siblings are still held.
-    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel, std::memory_order_relaxed) &&
-        (set.progress_.fetch_or(one_failed, std::memory_order_acq_rel) & all_started) != 0) {  // acq_rel: see progress_
+    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed) &&
+        (set.progress_.fetch_or(one_failed, std::memory_order_acq_rel) & all_started) !=
+            0) {  // acq_rel: see progress_
       set.cancel_all(&child);
     }
   }
@@ -68,9 +71,12 @@ void child_set::check() {
   for (child_frame& child : children_) {
     if (child.state().type->failed(child.state())) mark_retrieved(child.state());
   }
-  if (cancelled_) throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted : wait_outcome::cancelled);
+  if (cancelled_)
+    throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted
+                                               : wait_outcome::cancelled);
   // acquire: see failed_.
-  if (task_state* failed = failed_.load(std::memory_order_acquire)) std::rethrow_exception(failed->type->exception(*failed));
+  if (task_state* failed = failed_.load(std::memory_order_acquire))
+    std::rethrow_exception(failed->type->exception(*failed));
 }
 
 }  // namespace weft::detail

@@ -2,15 +2,15 @@
 
 // Children of one awaiting task: what gather and select start, watch, cancel and wait for.
 //
-// The children are tasks of their own, but owned by the awaiter in the parent's frame: it holds a handle on each, and the
-// parent is not resumed before the last one has ended. So the children may point into the awaiter, and one shared
-// completion_waiter serves all of them.
+// The children are tasks of their own, but owned by the awaiter in the parent's frame: it holds a
+// handle on each, and the parent is not resumed before the last one has ended. So the children may
+// point into the awaiter, and one shared completion_waiter serves all of them.
+
+#include "wait_node.h"
 
 #include <coroutine>
 #include <span>
 #include <utility>
-
-#include "wait_node.h"
 
 namespace weft::detail {
 
@@ -21,7 +21,10 @@ class child_frame {
   child_frame(task_state& state, const task_type& type, std::coroutine_handle<> frame) noexcept
       : state_(&state), type_(&type), frame_(frame) {}
   child_frame(child_frame&& other) noexcept
-      : state_(std::exchange(other.state_, nullptr)), type_(other.type_), frame_(other.frame_), started_(other.started_) {}
+      : state_(std::exchange(other.state_, nullptr)),
+        type_(other.type_),
+        frame_(other.frame_),
+        started_(other.started_) {}
   child_frame& operator=(child_frame&& other) noexcept {
     child_frame old(std::move(*this));
     state_ = std::exchange(other.state_, nullptr);
@@ -55,7 +58,8 @@ enum class on_failure : std::uint8_t { cancel_siblings, keep_going };
 
 /// gather: starts all children, waits for all.
 ///
-/// Cancellation: cancels all children and waits for their end; then throws, also if the children swallowed it.
+/// Cancellation: cancels all children and waits for their end; then throws, also if the children
+/// swallowed it.
 class child_set : public wait_node, public completion_waiter {
  public:
   child_set(std::span<child_frame> children, on_failure policy) noexcept;
@@ -72,15 +76,19 @@ class child_set : public wait_node, public completion_waiter {
 
   std::span<child_frame> children_;
   on_failure policy_;
-  // The parent's cancellation was passed on. Written while the parent is BUSY or running, read by the parent.
+  // The parent's cancellation was passed on. Written while the parent is BUSY or running, read by
+  // the parent.
   bool cancelled_ = false;
-  //   written by  the parent (start) and ending children; acq_rel: the last one wakes the parent with all results seen
+  //   written by  the parent (start) and ending children; acq_rel: the last one wakes the parent
+  //   with all results seen
   atomic<std::size_t> pending_{0};
-  //   written by  the first child that fails, by compare-exchange; read by the parent after the last end
+  //   written by  the first child that fails, by compare-exchange; read by the parent after the
+  //   last end
   atomic<task_state*> failed_{nullptr};
-  // Two bits: all children are started; one has failed. Who sets the second one cancels the others: before, some are not
-  // tasks yet.
-  //   written by  the parent (start) and the first failing child; acq_rel: the later one sees what the other did
+  // Two bits: all children are started; one has failed. Who sets the second one cancels the others:
+  // before, some are not tasks yet.
+  //   written by  the parent (start) and the first failing child; acq_rel: the later one sees what
+  //   the other did
   atomic<unsigned> progress_{0};
   static constexpr unsigned all_started = 1, one_failed = 2;
 };

@@ -1,18 +1,19 @@
 #pragma once
 
-// The children that the running task has forked and not awaited yet: the deque of Chase and Lev (2005), memory orders
-// after Lê, Pop, Cohen and Zappa Nardelli (2013), with the fence in pop() folded into the exchange of `bottom` (race
-// detectors do not understand fences).
+// The children that the running task has forked and not awaited yet: the deque of Chase and Lev
+// (2005), memory orders after Lê, Pop, Cohen and Zappa Nardelli (2013), with the fence in pop()
+// folded into the exchange of `bottom` (race detectors do not understand fences).
 //
-// The owner pushes and pops at the bottom, newest first; thieves take the oldest, which is the largest piece of work left.
-// Every write of `bottom` is a release: since C++20 a plain store by the same thread no longer continues a release
-// sequence, and a thief that reads the value written by pop() must still see the entries pushed before.
+// The owner pushes and pops at the bottom, newest first; thieves take the oldest, which is the
+// largest piece of work left. Every write of `bottom` is a release: since C++20 a plain store by
+// the same thread no longer continues a release sequence, and a thief that reads the value written
+// by pop() must still see the entries pushed before.
 //
 // Bound: 1024 entries; a fork beyond that becomes an ordinary task.
 
-#include <cstdint>
-
 #include "atomic.h"
+
+#include <cstdint>
 
 namespace weft::detail {
 
@@ -39,8 +40,8 @@ class fork_deque {
   /// Owner: the newest entry; null when empty.
   task_state* pop() noexcept {
     const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
-    // seq_cst: a store-load race. pop: 1. lower bottom 2. read top; steal: 1. read top 2. read bottom. One of the two
-    // sees the other, or both meet in the CAS for the last entry.
+    // seq_cst: a store-load race. pop: 1. lower bottom 2. read top; steal: 1. read top 2. read
+    // bottom. One of the two sees the other, or both meet in the CAS for the last entry.
     bottom_.exchange(bottom, std::memory_order_seq_cst);
     std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: as above
     if (top < bottom) return slots_[bottom % capacity].load(std::memory_order_relaxed);
@@ -48,7 +49,9 @@ class fork_deque {
     if (top == bottom) {
       last = slots_[bottom % capacity].load(std::memory_order_relaxed);
       // seq_cst: decides against thieves.
-      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst, std::memory_order_relaxed)) last = nullptr;
+      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed))
+        last = nullptr;
     }
     // release: as in push().
     bottom_.store(bottom + 1, std::memory_order_release);
@@ -65,12 +68,15 @@ class fork_deque {
 
   /// Thief: the oldest entry; null when empty or another thief was faster.
   task_state* steal() noexcept {
-    std::int64_t top = top_.load(std::memory_order_seq_cst);             // seq_cst: see pop()
-    const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);  // seq_cst: see pop(); acquires what push() wrote
+    std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: see pop()
+    const std::int64_t bottom =
+        bottom_.load(std::memory_order_seq_cst);  // seq_cst: see pop(); acquires what push() wrote
     if (top >= bottom) return nullptr;
     task_state* oldest = slots_[top % capacity].load(std::memory_order_relaxed);
     // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
-    if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst, std::memory_order_relaxed)) return nullptr;
+    if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
+                                      std::memory_order_relaxed))
+      return nullptr;
     return oldest;
   }
 

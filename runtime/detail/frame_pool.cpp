@@ -1,5 +1,8 @@
 #include "frame_pool.h"
 
+#include "atomic.h"
+#include "task_state.h"
+
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -8,9 +11,6 @@
 #include <mutex>
 #include <new>
 #include <vector>
-
-#include "atomic.h"
-#include "task_state.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WEFT_ASAN 1
@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::size_t header_bytes = sizeof(task_state);
 constexpr std::size_t step_bytes = 64;
-constexpr std::size_t linear_classes = 16;  // 64, 128 ... 1024
+constexpr std::size_t linear_classes = 16;               // 64, 128 ... 1024
 constexpr std::size_t class_count = linear_classes + 4;  // then 2, 4, 8 and 16 KiB
 constexpr std::size_t largest_class_bytes = 16 * 1024;
 constexpr std::size_t slab_bytes = 64 * 1024;
@@ -44,7 +44,8 @@ constexpr std::size_t bytes_of(std::size_t size_class) noexcept {
   if (size_class < linear_classes) return (size_class + 1) * step_bytes;
   return std::size_t{2048} << (size_class - linear_classes);
 }
-static_assert(index_of(64) == 0 && index_of(65) == 1 && index_of(1024) == 15 && index_of(1025) == 16);
+static_assert(index_of(64) == 0 && index_of(65) == 1 && index_of(1024) == 15 &&
+              index_of(1025) == 16);
 static_assert(bytes_of(index_of(2049)) == 4096 && index_of(largest_class_bytes) == class_count - 1);
 
 /// Lies in the frame part of a free block: behind the header, which must survive.
@@ -55,9 +56,12 @@ struct free_block {
   std::size_t batch_count = 0;
 };
 free_block* as_free(void* block) noexcept {
-  return static_cast<free_block*>(static_cast<void*>(static_cast<std::byte*>(block) + header_bytes));
+  return static_cast<free_block*>(
+      static_cast<void*>(static_cast<std::byte*>(block) + header_bytes));
 }
-void* as_block(free_block* block) noexcept { return static_cast<std::byte*>(static_cast<void*>(block)) - header_bytes; }
+void* as_block(free_block* block) noexcept {
+  return static_cast<std::byte*>(static_cast<void*>(block)) - header_bytes;
+}
 
 void poison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef WEFT_ASAN
@@ -76,7 +80,8 @@ struct batch {
   std::size_t count = 0;
 };
 
-/// Batches of one class that no thread holds, chained through their first blocks: release never allocates.
+/// Batches of one class that no thread holds, chained through their first blocks: release never
+/// allocates.
 struct batch_list {
   free_block* head = nullptr;
 
@@ -87,7 +92,8 @@ struct batch_list {
   }
   [[nodiscard]] std::size_t size() const noexcept {
     std::size_t blocks = 0;
-    for (const free_block* each = head; each != nullptr; each = each->next_batch) blocks += each->batch_count;
+    for (const free_block* each = head; each != nullptr; each = each->next_batch)
+      blocks += each->batch_count;
     return blocks;
   }
   batch pop() noexcept {
@@ -132,7 +138,9 @@ struct thread_cache {
     //   read by     take_usage, any thread; relaxed: a statistic, exact only at rest
     atomic<std::size_t> count{0};
 
-    [[nodiscard]] std::size_t size() const noexcept { return count.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::size_t size() const noexcept {
+      return count.load(std::memory_order_relaxed);
+    }
     void resize(std::size_t size) noexcept { count.store(size, std::memory_order_relaxed); }
   };
   list lists[class_count];
@@ -149,11 +157,13 @@ struct thread_cache {
   void spill(std::size_t size_class) noexcept;
 };
 
-constexpr std::size_t cached_max(std::size_t size_class) noexcept { return cached_bytes_max / bytes_of(size_class); }
+constexpr std::size_t cached_max(std::size_t size_class) noexcept {
+  return cached_bytes_max / bytes_of(size_class);
+}
 
 constinit thread_local thread_cache* cache_of_thread = nullptr;
-// Set when the cache of an ending thread is gone. What its later destructors allocate or free goes to a cache that is
-// never destroyed (a few hundred bytes, for the rare thread that does this).
+// Set when the cache of an ending thread is gone. What its later destructors allocate or free goes
+// to a cache that is never destroyed (a few hundred bytes, for the rare thread that does this).
 constinit thread_local bool cache_departed = false;
 struct cache_owner {
   thread_cache cache;
@@ -171,7 +181,9 @@ struct cache_owner {
   static thread_local cache_owner owner;
   return cache_of_thread = &owner.cache;
 }
-thread_cache* this_cache() { return cache_of_thread != nullptr ? cache_of_thread : make_cache(); }
+thread_cache* this_cache() {
+  return cache_of_thread != nullptr ? cache_of_thread : make_cache();
+}
 
 thread_cache::~thread_cache() {
   const std::lock_guard lock(shared().mutex);
@@ -239,7 +251,8 @@ void release_large(void* block) noexcept {
   {
     const std::lock_guard lock(shared().mutex);
     std::vector<central::large_block>& large = shared().large;
-    const auto found = std::find_if(large.begin(), large.end(), [&](const auto& each) { return each.memory == block; });
+    const auto found = std::find_if(large.begin(), large.end(),
+                                    [&](const auto& each) { return each.memory == block; });
     *found = large.back();
     large.pop_back();
   }
@@ -249,11 +262,13 @@ void release_large(void* block) noexcept {
 }  // namespace
 
 void* allocate(std::size_t bytes) {
-  if (bytes > largest_class_bytes) [[unlikely]] return allocate_large(bytes);
+  if (bytes > largest_class_bytes) [[unlikely]]
+    return allocate_large(bytes);
   thread_cache* cache = this_cache();
   const std::size_t size_class = index_of(bytes);
   thread_cache::list& blocks = cache->lists[size_class];
-  if (blocks.head == nullptr) [[unlikely]] cache->refill(size_class);
+  if (blocks.head == nullptr) [[unlikely]]
+    cache->refill(size_class);
   free_block* block = blocks.head;
   blocks.head = block->next;
   blocks.resize(blocks.size() - 1);
@@ -261,20 +276,24 @@ void* allocate(std::size_t bytes) {
   return as_block(block);
 }
 
-void release(void* block, std::size_t bytes) noexcept { release_class(block, class_of(bytes)); }
+void release(void* block, std::size_t bytes) noexcept {
+  release_class(block, class_of(bytes));
+}
 
 std::uint8_t class_of(std::size_t bytes) noexcept {
   return bytes > largest_class_bytes ? large_class : static_cast<std::uint8_t>(index_of(bytes));
 }
 
 void release_class(void* block, std::uint8_t size_class) noexcept {
-  if (size_class == large_class) [[unlikely]] return release_large(block);
+  if (size_class == large_class) [[unlikely]]
+    return release_large(block);
   thread_cache* cache = this_cache();
   thread_cache::list& blocks = cache->lists[size_class];
   blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
   blocks.resize(blocks.size() + 1);
   poison(block, bytes_of(size_class));
-  if (blocks.size() > cached_max(size_class)) [[unlikely]] cache->spill(size_class);
+  if (blocks.size() > cached_max(size_class)) [[unlikely]]
+    cache->spill(size_class);
 }
 
 usage take_usage() noexcept {
@@ -283,7 +302,8 @@ usage take_usage() noexcept {
   for (std::size_t c = 0; c < class_count; ++c) {
     std::size_t free_blocks = shared().spare[c].size();
     for (const thread_cache* cache : shared().caches) free_blocks += cache->lists[c].size();
-    const std::int64_t live = static_cast<std::int64_t>(shared().cut[c]) - static_cast<std::int64_t>(free_blocks);
+    const std::int64_t live =
+        static_cast<std::int64_t>(shared().cut[c]) - static_cast<std::int64_t>(free_blocks);
     total.blocks += live;
     total.bytes += live * static_cast<std::int64_t>(bytes_of(c));
   }
@@ -298,7 +318,8 @@ void for_each_block(void (*visit)(void* context, task_state& header), void* cont
   const std::lock_guard lock(shared().mutex);
   for (const central::slab& slab : shared().slabs) {
     for (std::size_t i = 0; i < slab.blocks; ++i) {
-      visit(context, *std::launder(reinterpret_cast<task_state*>(slab.begin + i * slab.block_bytes)));
+      visit(context,
+            *std::launder(reinterpret_cast<task_state*>(slab.begin + i * slab.block_bytes)));
     }
   }
   for (const auto& block : shared().large) visit(context, *static_cast<task_state*>(block.memory));

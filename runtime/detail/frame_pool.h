@@ -9,25 +9,29 @@ struct task_state;
 
 /// Memory of coroutine frames.
 ///
-/// A frame lives in a *block*: the header of its task (task_state, 64 bytes, meaningful only in spawned tasks), then the
-/// result, then the compiler's frame. Blocks come in size classes of 64 bytes up to 1 KiB and then in powers of two; each
-/// thread keeps a free list a class, so that allocation is a pop and release a push, without an atomic operation. A list
-/// that grows past its bound hands half of it to a central list under a lock, from which threads that run dry refill: work
-/// spawned on one worker and finished on another moves memory in batches, not block by block.
+/// A frame lives in a *block*: the header of its task (task_state, 64 bytes, meaningful only in
+/// spawned tasks), then the result, then the compiler's frame. Blocks come in size classes of 64
+/// bytes up to 1 KiB and then in powers of two; each thread keeps a free list a class, so that
+/// allocation is a pop and release a push, without an atomic operation. A list that grows past its
+/// bound hands half of it to a central list under a lock, from which threads that run dry refill:
+/// work spawned on one worker and finished on another moves memory in batches, not block by block.
 ///
-/// Blocks are cut from 64 KiB slabs that are never returned while the process lives, and the header of a block is never
-/// overwritten by frame contents or free lists. So memory of a finished task still reads as "no task", and all tasks of
-/// the process can be found by walking the slabs: spawn and completion pay nothing for all_tasks() or for shutdown.
+/// Blocks are cut from 64 KiB slabs that are never returned while the process lives, and the header
+/// of a block is never overwritten by frame contents or free lists. So memory of a finished task
+/// still reads as "no task", and all tasks of the process can be found by walking the slabs: spawn
+/// and completion pay nothing for all_tasks() or for shutdown.
 ///
-/// Rejected: plain mimalloc (2-4 ns more a pair, and no walk); an owner thread for each block with remote-free stacks (an
-/// atomic operation for each frame that finishes elsewhere, for no gain over batches).
+/// Rejected: plain mimalloc (2-4 ns more a pair, and no walk); an owner thread for each block with
+/// remote-free stacks (an atomic operation for each frame that finishes elsewhere, for no gain over
+/// batches).
 ///
 /// Threads: all functions from any thread. Bound: a thread caches at most 64 KiB a class.
-/// Under AddressSanitizer the frame part of free blocks is poisoned, so that use after free is still found.
+/// Under AddressSanitizer the frame part of free blocks is poisoned, so that use after free is
+/// still found.
 namespace frame_pool {
 
-/// At least `bytes`, aligned to 64. The first sizeof(task_state) bytes keep what they held (zero in new memory).
-/// Throws std::bad_alloc.
+/// At least `bytes`, aligned to 64. The first sizeof(task_state) bytes keep what they held (zero in
+/// new memory). Throws std::bad_alloc.
 [[nodiscard]] void* allocate(std::size_t bytes);
 void release(void* block, std::size_t bytes) noexcept;
 
@@ -42,8 +46,8 @@ struct usage {
 };
 usage take_usage() noexcept;
 
-/// Calls visit(context, block header) for each block of the process, live or not. The headers may change meanwhile:
-/// visitors look at their atomics only, and pin a task before they read more.
+/// Calls visit(context, block header) for each block of the process, live or not. The headers may
+/// change meanwhile: visitors look at their atomics only, and pin a task before they read more.
 void for_each_block(void (*visit)(void* context, task_state& header), void* context);
 
 }  // namespace frame_pool

@@ -1,16 +1,17 @@
 #pragma once
 
-// Who sleeps, who searches, who watches: the only words that all workers share. They change when a worker falls asleep or
-// is woken, never on the path of a task.
+// Who sleeps, who searches, who watches: the only words that all workers share. They change when a
+// worker falls asleep or is woken, never on the path of a task.
 //
 //   sleepers   one bit a worker that sleeps or is about to
-//   searchers  workers that were woken to look for work and have not found any: while there is one, nobody wakes another
-//   watcher    one idle worker that sleeps with a short time-out while others are busy, and rescues what a worker owns
+//   searchers  workers that were woken to look for work and have not found any: while there is one,
+//   nobody wakes another watcher    one idle worker that sleeps with a short time-out while others
+//   are busy, and rescues what a worker owns
 //              that stands still in a long step (its ring, inbox, poller, timers)
 
-#include <cstdint>
-
 #include "atomic.h"
+
+#include <cstdint>
 
 namespace weft::detail {
 
@@ -20,11 +21,16 @@ class idle_set {
   static constexpr unsigned nobody = ~0u;
 
   /// A look without order: a wrong answer delays a wake-up until the next look, it loses none.
-  [[nodiscard]] bool anyone_asleep() const noexcept { return sleepers_.load(std::memory_order_relaxed) != 0; }
-  [[nodiscard]] std::uint64_t sleepers() const noexcept { return sleepers_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool anyone_asleep() const noexcept {
+    return sleepers_.load(std::memory_order_relaxed) != 0;
+  }
+  [[nodiscard]] std::uint64_t sleepers() const noexcept {
+    return sleepers_.load(std::memory_order_relaxed);
+  }
 
   void fall_asleep(unsigned worker) noexcept {
-    sleepers_.fetch_or(bit(worker), std::memory_order_acq_rel);  // acq_rel: ordered with the claims of others
+    sleepers_.fetch_or(bit(worker),
+                       std::memory_order_acq_rel);  // acq_rel: ordered with the claims of others
   }
   void wake_up(unsigned worker) noexcept {
     sleepers_.fetch_and(~bit(worker), std::memory_order_acq_rel);  // acq_rel: as above
@@ -34,7 +40,9 @@ class idle_set {
   unsigned claim_searcher() noexcept {
     std::uint32_t none = 0;
     // acq_rel: one claim at a time.
-    if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_acq_rel, std::memory_order_relaxed)) return nobody;
+    if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed))
+      return nobody;
     const unsigned chosen = claim_sleeper();
     if (chosen == nobody) end_search();
     return chosen;
@@ -49,23 +57,29 @@ class idle_set {
     while (mask != 0) {
       const auto lowest = static_cast<unsigned>(__builtin_ctzll(mask));
       // acq_rel: decides between claimers, and against the sleeper waking by itself.
-      if ((sleepers_.fetch_and(~bit(lowest), std::memory_order_acq_rel) & bit(lowest)) != 0) return lowest;
+      if ((sleepers_.fetch_and(~bit(lowest), std::memory_order_acq_rel) & bit(lowest)) != 0)
+        return lowest;
       mask = sleepers_.load(std::memory_order_relaxed);
     }
     return nobody;
   }
 
-  [[nodiscard]] bool watched() const noexcept { return watcher_.load(std::memory_order_relaxed) != nobody; }
+  [[nodiscard]] bool watched() const noexcept {
+    return watcher_.load(std::memory_order_relaxed) != nobody;
+  }
   bool become_watcher(unsigned worker) noexcept {
     unsigned none = nobody;
-    return watcher_.compare_exchange_strong(none, worker, std::memory_order_acq_rel, std::memory_order_relaxed);  // one wins
+    return watcher_.compare_exchange_strong(none, worker, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed);  // one wins
   }
   void stop_watching() noexcept {
     watcher_.store(nobody, std::memory_order_release);  // release: pairs with become_watcher
   }
 
  private:
-  static constexpr std::uint64_t bit(unsigned worker) noexcept { return std::uint64_t{1} << worker; }
+  static constexpr std::uint64_t bit(unsigned worker) noexcept {
+    return std::uint64_t{1} << worker;
+  }
 
   //   written by  workers that park or wake up, and who claims one
   //   read by     every push to a ring (relaxed hint)

@@ -1,7 +1,8 @@
 #pragma once
 
-// How other threads reach a worker: a stack that anyone pushes onto and that is only ever taken whole (Treiber 1986
-// without its pop, and so without ABA). Whoever takes it reverses it, so each sender's order is kept.
+// How other threads reach a worker: a stack that anyone pushes onto and that is only ever taken
+// whole (Treiber 1986 without its pop, and so without ABA). Whoever takes it reverses it, so each
+// sender's order is kept.
 
 #include "atomic.h"
 #include "task_fifo.h"
@@ -15,9 +16,10 @@ class inbox {
     task_state* head = head_.load(std::memory_order_relaxed);
     do {
       task.next = head;
-      // seq_cst: release publishes the task to take(); the total order is needed against a worker that falls asleep, see
-      // worker::park.
-    } while (!head_.compare_exchange_weak(head, &task, std::memory_order_seq_cst, std::memory_order_relaxed));
+      // seq_cst: release publishes the task to take(); the total order is needed against a worker
+      // that falls asleep, see worker::park.
+    } while (!head_.compare_exchange_weak(head, &task, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
   }
 
   /// Any thread: everything, oldest first. Returns how many.

@@ -17,10 +17,11 @@ struct list_node {
   [[nodiscard]] bool linked() const noexcept { return next != nullptr; }
 };
 
-/// A doubly linked list that owns nothing: O(1) push, pop and unlink from the middle, no allocation.
+/// A doubly linked list that owns nothing: O(1) push, pop and unlink from the middle, no
+/// allocation.
 ///
-/// T derives from list_node. Elements must be unlinked before they die. Constant-initialised when empty: the head stands
-/// for itself with null links, so that a global list is safe before main.
+/// T derives from list_node. Elements must be unlinked before they die. Constant-initialised when
+/// empty: the head stands for itself with null links, so that a global list is safe before main.
 /// Threads: none; its user guards it.
 template <class T>
 class intrusive_list {
@@ -29,7 +30,9 @@ class intrusive_list {
   intrusive_list(const intrusive_list&) = delete;
   intrusive_list& operator=(const intrusive_list&) = delete;
 
-  [[nodiscard]] bool empty() const noexcept { return head_.next == nullptr || head_.next == &head_; }
+  [[nodiscard]] bool empty() const noexcept {
+    return head_.next == nullptr || head_.next == &head_;
+  }
   [[nodiscard]] T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next); }
 
   void push_back(T& element) noexcept {

@@ -9,7 +9,8 @@ bool io_operation::await_suspend(std::coroutine_handle<> handle) noexcept {
   assert(task != nullptr && "co_await of a weft operation outside a weft task");
   waiter = handle;
   retry = retry_operation;
-  task->leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
+  task->leaf = reinterpret_cast<void*>(
+      reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
   if (!advance()) return true;
   if (here.budget-- > 0) return false;
   task->leaf = handle.address();  // done, but it is time for others
@@ -40,7 +41,8 @@ bool io_operation::attempt() noexcept {
   return false;
 }
 
-/// As a member of a select: only the winner may take anything, so the calls are made while the group is held.
+/// As a member of a select: only the winner may take anything, so the calls are made while the
+/// group is held.
 bool io_operation::attempt_in_group() noexcept {
   if (!group->hold()) {
     outcome = wait_outcome::cancelled;
@@ -55,7 +57,8 @@ bool io_operation::attempt_in_group() noexcept {
 bool io_operation::park() noexcept {
   unlink = unlink_operation;
   ready = on_ready;
-  // Registered before it is parked, so that an error needs no un-parking. An event may come in between: park says so.
+  // Registered before it is parked, so that an error needs no un-parking. An event may come in
+  // between: park says so.
   if (source_->begin_registration()) {
     if (const int error = register_source(*source_); error != 0) {
       value = -error;
@@ -84,11 +87,14 @@ bool io_operation::retry_operation(retry_node& self) noexcept {
   return operation.outcome != wait_outcome::completed || operation.advance();
 }
 
-void io_operation::on_ready(io_waiter& self) noexcept { wake(*static_cast<io_operation&>(self).task); }
+void io_operation::on_ready(io_waiter& self) noexcept {
+  wake(*static_cast<io_operation&>(self).task);
+}
 
 unlink_result io_operation::unlink_operation(wait_node& self) noexcept {
   auto& operation = static_cast<io_operation&>(self);
-  return operation.source_->unpark(operation.direction_, operation) ? unlink_result::removed : unlink_result::completed;
+  return operation.source_->unpark(operation.direction_, operation) ? unlink_result::removed
+                                                                    : unlink_result::completed;
 }
 
 }  // namespace weft::detail

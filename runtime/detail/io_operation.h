@@ -2,19 +2,21 @@
 
 // An operation on a descriptor: the awaiter of every read, write, accept and connect.
 //
-// The system call is tried first, where readiness is not known to be absent; on EAGAIN the operation parks in its slot.
-// After an event the call is tried again *before* the coroutine is resumed (retry_node), so a spurious event never resumes
-// user code, and a cancelled read has consumed nothing.
-
-#include <coroutine>
-#include <cstdint>
+// The system call is tried first, where readiness is not known to be absent; on EAGAIN the
+// operation parks in its slot. After an event the call is tried again *before* the coroutine is
+// resumed (retry_node), so a spurious event never resumes user code, and a cancelled read has
+// consumed nothing.
 
 #include "io_source.h"
 #include "wait_node.h"
 
+#include <coroutine>
+#include <cstdint>
+
 namespace weft::detail {
 
-/// What task_state::leaf points to (tagged leaf_tag::retry) while an operation has to be tried again.
+/// What task_state::leaf points to (tagged leaf_tag::retry) while an operation has to be tried
+/// again.
 struct retry_node {
   std::coroutine_handle<> waiter;
   /// True: resume `waiter`. False: it waits again and may run elsewhere already.
@@ -26,17 +28,18 @@ int register_source(io_source& source) noexcept;
 
 enum class io_progress : std::uint8_t { done, blocked };
 
-/// Non-template core. The derived operation sets `step`, which makes system calls until it is done or blocked, and
-/// leaves its result (a count, or a negative errno) in `value`.
+/// Non-template core. The derived operation sets `step`, which makes system calls until it is done
+/// or blocked, and leaves its result (a count, or a negative errno) in `value`.
 ///
-/// Cancellation: takes nothing (a read that was cancelled consumed no byte); write_all may have transferred part.
-/// Cost: no allocation, and only the system calls that move data.
+/// Cancellation: takes nothing (a read that was cancelled consumed no byte); write_all may have
+/// transferred part. Cost: no allocation, and only the system calls that move data.
 class io_operation : public wait_node, public retry_node, public io_waiter {
  public:
   using step_function = io_progress (*)(io_operation& self) noexcept;
 
   bool await_ready() {
-    if (awaited) [[unlikely]] throw_awaited_twice();
+    if (awaited) [[unlikely]]
+      throw_awaited_twice();
     awaited = true;
     return false;  // all is done in await_suspend: one place that makes system calls
   }
@@ -48,9 +51,11 @@ class io_operation : public wait_node, public retry_node, public io_waiter {
     if (source != nullptr) generation_ = source->generation();
   }
 
-  /// Throws cancelled_error or timeout_error if the wait was ended; else the operation has its value.
+  /// Throws cancelled_error or timeout_error if the wait was ended; else the operation has its
+  /// value.
   void check_outcome() const {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
   }
 
   io_source* source_;
@@ -72,8 +77,14 @@ class io_operation : public wait_node, public retry_node, public io_waiter {
 
  public:
   io_operation(io_operation&& other) noexcept
-      : wait_node(other), retry_node(other), io_waiter(other), source_(other.source_), value(other.value), step_(other.step_),
-        generation_(other.generation_), direction_(other.direction_) {}
+      : wait_node(other),
+        retry_node(other),
+        io_waiter(other),
+        source_(other.source_),
+        value(other.value),
+        step_(other.step_),
+        generation_(other.generation_),
+        direction_(other.direction_) {}
   io_operation& operator=(io_operation&&) = delete;
   ~io_operation() = default;
 };

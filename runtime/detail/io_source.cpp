@@ -24,12 +24,16 @@ io_source* chunk_at(std::size_t index) noexcept {
   auto* made = new (std::nothrow) io_source[chunk_sources];
   if (made == nullptr) return nullptr;
   // acq_rel: see chunks.
-  if (chunks[index].compare_exchange_strong(chunk, made, std::memory_order_acq_rel, std::memory_order_acquire)) return made;
+  if (chunks[index].compare_exchange_strong(chunk, made, std::memory_order_acq_rel,
+                                            std::memory_order_acquire))
+    return made;
   delete[] made;
   return chunk;
 }
 
-constexpr std::size_t index(io_direction direction) noexcept { return static_cast<std::size_t>(direction); }
+constexpr std::size_t index(io_direction direction) noexcept {
+  return static_cast<std::size_t>(direction);
+}
 
 }  // namespace
 
@@ -59,8 +63,10 @@ io_source* io_source::find(std::uint64_t tag) noexcept {
 
 void io_source::close() noexcept {
   generation_.store(generation() + 1, std::memory_order_relaxed);
-  if (registered_.exchange(false, std::memory_order_relaxed)) live_registrations.fetch_sub(1, std::memory_order_relaxed);
-  for (auto& slot : slots_) hand_out(slot.exchange(closed, std::memory_order_acq_rel));  // acq_rel: see slots_
+  if (registered_.exchange(false, std::memory_order_relaxed))
+    live_registrations.fetch_sub(1, std::memory_order_relaxed);
+  for (auto& slot : slots_)
+    hand_out(slot.exchange(closed, std::memory_order_acq_rel));  // acq_rel: see slots_
 }
 
 bool io_source::take_ready(io_direction direction) noexcept {
@@ -68,13 +74,15 @@ bool io_source::take_ready(io_direction direction) noexcept {
   std::uintptr_t seen = ready;
   // acq_rel: see slots_.
   return slot.load(std::memory_order_relaxed) == ready &&
-         slot.compare_exchange_strong(seen, empty, std::memory_order_acq_rel, std::memory_order_relaxed);
+         slot.compare_exchange_strong(seen, empty, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed);
 }
 
 void io_source::put_ready(io_direction direction) noexcept {
   std::uintptr_t seen = empty;
   // acq_rel: see slots_. Fails when an event or close() was faster, which says the same or more.
-  slots_[index(direction)].compare_exchange_strong(seen, ready, std::memory_order_acq_rel, std::memory_order_relaxed);
+  slots_[index(direction)].compare_exchange_strong(seen, ready, std::memory_order_acq_rel,
+                                                   std::memory_order_relaxed);
 }
 
 bool io_source::is_ready(io_direction direction) const noexcept {
@@ -89,8 +97,9 @@ bool io_source::is_closed(io_direction direction) const noexcept {
 io_source::park_result io_source::park(io_direction direction, io_waiter& waiter) noexcept {
   std::uintptr_t seen = empty;
   // acq_rel: see slots_.
-  if (slots_[index(direction)].compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&waiter),
-                                                       std::memory_order_acq_rel, std::memory_order_acquire)) {
+  if (slots_[index(direction)].compare_exchange_strong(
+          seen, reinterpret_cast<std::uintptr_t>(&waiter), std::memory_order_acq_rel,
+          std::memory_order_acquire)) {
     return park_result::parked;
   }
   return seen == ready || seen == closed ? park_result::ready : park_result::busy;
@@ -99,7 +108,8 @@ io_source::park_result io_source::park(io_direction direction, io_waiter& waiter
 bool io_source::unpark(io_direction direction, io_waiter& waiter) noexcept {
   auto seen = reinterpret_cast<std::uintptr_t>(&waiter);
   // acq_rel: see slots_.
-  return slots_[index(direction)].compare_exchange_strong(seen, empty, std::memory_order_acq_rel, std::memory_order_relaxed);
+  return slots_[index(direction)].compare_exchange_strong(seen, empty, std::memory_order_acq_rel,
+                                                          std::memory_order_relaxed);
 }
 
 void io_source::hand_out(std::uintptr_t was) noexcept {
@@ -111,10 +121,12 @@ void io_source::hand_out(std::uintptr_t was) noexcept {
 void io_source::signal(io_direction direction) noexcept {
   atomic<std::uintptr_t>& slot = slots_[index(direction)];
   std::uintptr_t seen = slot.load(std::memory_order_relaxed);
-  // Also from READY to READY (new data is reported as writable too): a plain look might be stale. CLOSED stays.
+  // Also from READY to READY (new data is reported as writable too): a plain look might be stale.
+  // CLOSED stays.
   while (seen != closed) {
     // acq_rel: see slots_.
-    if (slot.compare_exchange_weak(seen, ready, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if (slot.compare_exchange_weak(seen, ready, std::memory_order_acq_rel,
+                                   std::memory_order_relaxed)) {
       return hand_out(seen);
     }
   }
@@ -132,6 +144,8 @@ bool io_source::begin_registration() noexcept {
   return true;
 }
 
-std::int64_t io_source::registrations() noexcept { return live_registrations.load(std::memory_order_relaxed); }
+std::int64_t io_source::registrations() noexcept {
+  return live_registrations.load(std::memory_order_relaxed);
+}
 
 }  // namespace weft::detail

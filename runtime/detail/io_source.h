@@ -9,25 +9,27 @@
 //   CLOSED  the descriptor was closed under a waiting operation
 //   else    the io_waiter that waits
 //
-//   operation   READY -> EMPTY, then the system call; on EAGAIN (or EMPTY from the start) EMPTY -> waiter, one CAS
-//   event       any -> READY, one exchange; what it found there is woken and tries again
-//   cancel      waiter -> EMPTY, one CAS; who wins it owns the wake
+//   operation   READY -> EMPTY, then the system call; on EAGAIN (or EMPTY from the start) EMPTY ->
+//   waiter, one CAS event       any -> READY, one exchange; what it found there is woken and tries
+//   again cancel      waiter -> EMPTY, one CAS; who wins it owns the wake
 //
-// READY is consumed before the system call, and an event sets it after the bytes are there, so no edge is lost: either the
-// call sees the bytes or the CAS to park fails. This is Go's netpoll design without its lock.
+// READY is consumed before the system call, and an event sets it after the bytes are there, so no
+// edge is lost: either the call sees the bytes or the CAS to park fails. This is Go's netpoll
+// design without its lock.
 //
-// Sources live in a table indexed by descriptor, in memory that is never freed, so an event that was fetched before a
-// close may always look at the slot; the generation in its tag tells it that it came too late. A source is registered
-// with the poller of the worker on which an operation first waits, once for both directions.
-
-#include <cstdint>
+// Sources live in a table indexed by descriptor, in memory that is never freed, so an event that
+// was fetched before a close may always look at the slot; the generation in its tag tells it that
+// it came too late. A source is registered with the poller of the worker on which an operation
+// first waits, once for both directions.
 
 #include "atomic.h"
 
+#include <cstdint>
+
 namespace weft::detail {
 
-/// Something parked in a slot. ready() runs on the thread that polls, or closes; it may wake a task, after which the waiter
-/// may be gone.
+/// Something parked in a slot. ready() runs on the thread that polls, or closes; it may wake a
+/// task, after which the waiter may be gone.
 struct alignas(16) io_waiter {
   void (*ready)(io_waiter& self) noexcept = nullptr;
 };
@@ -36,13 +38,15 @@ enum class io_direction : std::uint8_t { read = 0, write = 1 };
 
 class alignas(64) io_source {
  public:
-  /// The source of an open descriptor that nobody uses yet, made fresh. Null: the descriptor number is beyond the table
-  /// (1,048,576). `read_ready`: try to read at once rather than wait for the first event.
+  /// The source of an open descriptor that nobody uses yet, made fresh. Null: the descriptor number
+  /// is beyond the table (1,048,576). `read_ready`: try to read at once rather than wait for the
+  /// first event.
   static io_source* open(int fd, bool read_ready) noexcept;
   /// The source behind an event; null if it came too late.
   static io_source* find(std::uint64_t tag) noexcept;
 
-  /// Ends this life of the source: waiting operations fail with ECANCELED. The caller closes the descriptor afterwards.
+  /// Ends this life of the source: waiting operations fail with ECANCELED. The caller closes the
+  /// descriptor afterwards.
   void close() noexcept;
 
   /// True if the direction may be ready; takes the readiness. One operation a direction at a time.
@@ -53,7 +57,8 @@ class alignas(64) io_source {
   [[nodiscard]] bool is_closed(io_direction direction) const noexcept;
 
   enum class park_result : std::uint8_t { parked, ready, busy };
-  /// Leaves the waiter in the slot. `ready`: an event came first, try again. `busy`: another operation waits here.
+  /// Leaves the waiter in the slot. `ready`: an event came first, try again. `busy`: another
+  /// operation waits here.
   park_result park(io_direction direction, io_waiter& waiter) noexcept;
   /// True: the waiter was still parked, and is not any more.
   bool unpark(io_direction direction, io_waiter& waiter) noexcept;
@@ -62,7 +67,9 @@ class alignas(64) io_source {
   void on_event(bool readable, bool writable, bool hung_up) noexcept;
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
-  [[nodiscard]] std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t generation() const noexcept {
+    return generation_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t tag() const noexcept {
     return std::uint64_t{generation()} << 32 | static_cast<std::uint32_t>(fd_);
   }
@@ -71,7 +78,9 @@ class alignas(64) io_source {
 
   /// True for the one caller that has to register the source with a poller.
   bool begin_registration() noexcept;
-  [[nodiscard]] bool registered() const noexcept { return registered_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool registered() const noexcept {
+    return registered_.load(std::memory_order_relaxed);
+  }
 
   static std::int64_t registrations() noexcept;
 
@@ -82,7 +91,8 @@ class alignas(64) io_source {
   static void hand_out(std::uintptr_t was) noexcept;
 
   //   written by  the operation of the direction, pollers, close(): any thread
-  //   pairing     acq_rel read-modify-writes: the operation sees what happened before the event, the waker sees the
+  //   pairing     acq_rel read-modify-writes: the operation sees what happened before the event,
+  //   the waker sees the
   //               operation's state
   atomic<std::uintptr_t> slots_[2] = {empty, empty};
   // Counts lives of the descriptor number.

@@ -1,11 +1,11 @@
-// Linux: epoll, with an eventfd for notify(). The eventfd is registered edge triggered and never read: each write is a new
-// edge, which saves a system call a wake-up.
-
-#include <sys/epoll.h>
+// Linux: epoll, with an eventfd for notify(). The eventfd is registered edge triggered and never
+// read: each write is a new edge, which saves a system call a wake-up.
 
 #include "../error.h"
 #include "poller.h"
 #include "sys.h"
+
+#include <sys/epoll.h>
 
 namespace weft::detail {
 namespace {
@@ -27,7 +27,8 @@ poll_event translate(const epoll_event& event) noexcept {
 poller::poller() : queue_(sys::epoll_create()) {
   if (queue_ < 0) throw_system_error(-queue_, "epoll_create");
   wakeup_ = sys::eventfd_create();
-  const int failed = wakeup_ < 0 ? wakeup_ : sys::epoll_add(queue_, wakeup_, EPOLLIN | EPOLLET, wakeup_tag);
+  const int failed =
+      wakeup_ < 0 ? wakeup_ : sys::epoll_add(queue_, wakeup_, EPOLLIN | EPOLLET, wakeup_tag);
   if (failed < 0) {
     if (wakeup_ >= 0) sys::close(wakeup_);
     sys::close(queue_);
@@ -44,7 +45,9 @@ int poller::add(int fd, std::uint64_t tag) noexcept {
   return -sys::epoll_add(queue_, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, tag);
 }
 
-void poller::remove(int fd) noexcept { (void)sys::epoll_remove(queue_, fd); }
+void poller::remove(int fd) noexcept {
+  (void)sys::epoll_remove(queue_, fd);
+}
 
 std::size_t poller::wait(std::int64_t timeout_ns, poll_event* events) noexcept {
   epoll_event raw[batch];
@@ -56,6 +59,8 @@ std::size_t poller::wait(std::int64_t timeout_ns, poll_event* events) noexcept {
   return reported;
 }
 
-void poller::notify() noexcept { sys::eventfd_signal(wakeup_); }
+void poller::notify() noexcept {
+  sys::eventfd_signal(wakeup_);
+}
 
 }  // namespace weft::detail

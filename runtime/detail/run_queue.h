@@ -2,21 +2,23 @@
 
 // The ready tasks of one worker: a ring, after Go's runtime (proc.go, runqput/runqgrab).
 //
-// The owner pushes at the tail and pops at the head, first in first out; thieves copy half of what is there and claim it
-// with one compare-exchange of the head. Indices only grow (64 bits), so there is no ABA. Head and tail lie on lines of
-// their own: the owner's pushes do not disturb thieves that only look.
+// The owner pushes at the tail and pops at the head, first in first out; thieves copy half of what
+// is there and claim it with one compare-exchange of the head. Indices only grow (64 bits), so
+// there is no ABA. Head and tail lie on lines of their own: the owner's pushes do not disturb
+// thieves that only look.
 //
 //   push    slot relaxed, tail release             thief: tail acquire, slots relaxed, head CAS
-//   pop     slot relaxed, head CAS                 a slot is reused only after the head has passed it, and a thief whose
+//   pop     slot relaxed, head CAS                 a slot is reused only after the head has passed
+//   it, and a thief whose
 //                                                  copy was overwritten fails its CAS
 //
-// Bound: a full ring refuses; the worker then keeps the task on its overflow list. 1024 entries (8 KiB a worker) rather than
-// Go's 256, because the overflow list costs a lock for each task: batches of a thousand children are common here, and ran a
-// third slower with the smaller ring.
-
-#include <cstdint>
+// Bound: a full ring refuses; the worker then keeps the task on its overflow list. 1024 entries (8
+// KiB a worker) rather than Go's 256, because the overflow list costs a lock for each task: batches
+// of a thousand children are common here, and ran a third slower with the smaller ring.
 
 #include "atomic.h"
+
+#include <cstdint>
 
 namespace weft::detail {
 
@@ -47,17 +49,21 @@ class run_queue {
       if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
       task_state* task = slots_[head % capacity].load(std::memory_order_relaxed);
       // acq_rel: decides against thieves; see push() for the acquire side.
-      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) return task;
+      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed))
+        return task;
     }
   }
 
-  /// Thief: takes half, rounded up, into its own ring `mine` (which must be empty), if there are at least `least`.
-  /// Returns how many.
+  /// Thief: takes half, rounded up, into its own ring `mine` (which must be empty), if there are at
+  /// least `least`. Returns how many.
   std::uint64_t steal(run_queue& mine, std::uint64_t least) noexcept {
-    // acquire: pairs with the release in push(), so that slots and tasks are seen; the head with the CAS of others.
+    // acquire: pairs with the release in push(), so that slots and tasks are seen; the head with
+    // the CAS of others.
     std::uint64_t head = head_.load(std::memory_order_acquire);
     for (int attempts = 0; attempts < 2; ++attempts) {
-      const std::uint64_t available = tail_.load(std::memory_order_acquire) - head;  // acquire: as above
+      const std::uint64_t available =
+          tail_.load(std::memory_order_acquire) - head;  // acquire: as above
       if (available < least || available == 0 || available > capacity) return 0;
       const std::uint64_t count = available - available / 2;
       const std::uint64_t to = mine.tail_.load(std::memory_order_relaxed);
@@ -66,7 +72,8 @@ class run_queue {
         mine.slots_[(to + i) % capacity].store(task, std::memory_order_relaxed);
       }
       // acq_rel: claims the copied tasks; release lets the owner reuse their slots.
-      if (head_.compare_exchange_strong(head, head + count, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      if (head_.compare_exchange_strong(head, head + count, std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
         // release: as in push().
         mine.tail_.store(to + count, std::memory_order_release);
         return count;
@@ -89,7 +96,8 @@ class run_queue {
   //   written by  the owner; read by thieves
   alignas(cache_line) atomic<std::uint64_t> tail_{0};
   std::uint64_t known_head_ = 0;  // owner only: an old value of head_
-  //   written by  the owner, between head and tail; read by owner and thieves; ordered by head_ and tail_
+  //   written by  the owner, between head and tail; read by owner and thieves; ordered by head_ and
+  //   tail_
   alignas(cache_line) atomic<task_state*> slots_[capacity] = {};
 };
 

@@ -1,17 +1,17 @@
 #include "scheduler.h"
 
+#include "../error.h"
+#include "../runtime.h"
+#include "frame_pool.h"
+#include "io_operation.h"
+#include "wait_node.h"
+
 #include <cassert>
 #include <cstdio>
 #include <stdexcept>
 
 #include <pthread.h>
 #include <signal.h>
-
-#include "../error.h"
-#include "../runtime.h"
-#include "frame_pool.h"
-#include "io_operation.h"
-#include "wait_node.h"
 
 namespace weft::detail {
 namespace {
@@ -26,7 +26,8 @@ std::uint8_t register_scheduler(scheduler& self) {
   for (std::uint32_t i = 0; i < schedulers_max; ++i) {
     scheduler* none = nullptr;
     // acq_rel: publishes the scheduler with its tasks' indices.
-    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed)) {
       return static_cast<std::uint8_t>(i);
     }
   }
@@ -59,40 +60,50 @@ void print_report(const exception_context& context) noexcept {
 
 }  // namespace
 
-// The calls that come up from task_state.h and io_operation.h -----------------------------------------------------------
+// The calls that come up from task_state.h and io_operation.h
+// -----------------------------------------------------------
 
 void schedule(task_state& task) noexcept {
-  if (here.runtime == task.runtime) [[likely]] return worker::current()->push(task);
+  if (here.runtime == task.runtime) [[likely]]
+    return worker::current()->push(task);
   scheduler::at(task.runtime).push_remote(task);
 }
 
 void schedule_back(task_state& task) noexcept {
-  if (here.runtime == task.runtime) [[likely]] return worker::current()->push_back(task);
+  if (here.runtime == task.runtime) [[likely]]
+    return worker::current()->push_back(task);
   scheduler::at(task.runtime).push_remote(task);
 }
 
-void reschedule_current() noexcept { schedule_back(*here.task); }
+void reschedule_current() noexcept {
+  schedule_back(*here.task);
+}
 
 int register_source(io_source& source) noexcept {
   worker* self = worker::current();
-  if (self == nullptr) self = &scheduler::at(here.task->runtime).worker_at(0);  // on an executor's thread
+  if (self == nullptr)
+    self = &scheduler::at(here.task->runtime).worker_at(0);  // on an executor's thread
   return self->poll().add(source.fd(), source.tag());
 }
 
-void task_ended(std::uint8_t runtime, bool swept) noexcept { scheduler::at(runtime).count_end(swept); }
+void task_ended(std::uint8_t runtime, bool swept) noexcept {
+  scheduler::at(runtime).count_end(swept);
+}
 
 void report_unretrieved(task_state& task) noexcept {
   exception_context context;
   context.message = "task exception was never retrieved";
   context.exception = task.type->exception(task);
   // acquire: pairs with extra_of. A name is not made up for a dying task.
-  if (const task_extra* extra = task.extra.load(std::memory_order_acquire)) context.task = extra->id;
+  if (const task_extra* extra = task.extra.load(std::memory_order_acquire))
+    context.task = extra->id;
   // A handle may outlive the runtime of its task.
   if (scheduler* home = scheduler::find(task.runtime)) return home->report(context);
   print_report(context);
 }
 
-// Construction ----------------------------------------------------------------------------------------------------------
+// Construction
+// ----------------------------------------------------------------------------------------------------------
 
 scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
@@ -107,7 +118,8 @@ scheduler::scheduler(scheduler_options options)
     if (!single()) start_threads();
   } catch (...) {
     stop_threads();
-    schedulers[index_].store(nullptr, std::memory_order_release);  // release: the index may be used again
+    schedulers[index_].store(nullptr,
+                             std::memory_order_release);  // release: the index may be used again
     throw;
   }
 }
@@ -117,7 +129,8 @@ scheduler::~scheduler() {
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
-  schedulers[index_].store(nullptr, std::memory_order_release);  // release: the index may be used again
+  schedulers[index_].store(nullptr,
+                           std::memory_order_release);  // release: the index may be used again
 }
 
 void scheduler::start_threads() {
@@ -165,10 +178,12 @@ scheduler& scheduler::current(const char* operation) {
   throw std::logic_error(std::string(operation) + " needs a running weft runtime on this thread");
 }
 
-// Running -----------------------------------------------------------------------------------------------------------------
+// Running
+// -----------------------------------------------------------------------------------------------------------------
 
 void scheduler::push_remote(task_state& task) noexcept {
-  // As soon as it is in the inbox the task may run, end, and the runtime with it: then the destructor waits for us.
+  // As soon as it is in the inbox the task may run, end, and the runtime with it: then the
+  // destructor waits for us.
   visitors_.fetch_add(1, std::memory_order_relaxed);
   workers_[task.worker]->push_remote(task);
   visitors_.fetch_sub(1, std::memory_order_release);  // release: our last look at the scheduler
@@ -177,10 +192,13 @@ void scheduler::push_remote(task_state& task) noexcept {
 std::uint16_t scheduler::place_foreign() noexcept {
   // A few in a row to one worker: one wake-up serves them all.
   constexpr std::uint32_t in_a_row = 16;
-  return static_cast<std::uint16_t>(next_worker_.fetch_add(1, std::memory_order_relaxed) / in_a_row % workers_.size());
+  return static_cast<std::uint16_t>(next_worker_.fetch_add(1, std::memory_order_relaxed) /
+                                    in_a_row % workers_.size());
 }
 
-bool scheduler::running() const noexcept { return !single() || loop_running_.load(std::memory_order_relaxed); }
+bool scheduler::running() const noexcept {
+  return !single() || loop_running_.load(std::memory_order_relaxed);
+}
 
 void scheduler::leave() noexcept {
   leave_.store(true, std::memory_order_release);  // release: pairs with the loop
@@ -193,7 +211,8 @@ void scheduler::declare_deadlock() noexcept {
 
 void scheduler::run_loop() {
   leave_.store(false, std::memory_order_relaxed);
-  if (loop_running_.exchange(true, std::memory_order_relaxed)) throw std::logic_error("another thread runs the one worker already");
+  if (loop_running_.exchange(true, std::memory_order_relaxed))
+    throw std::logic_error("another thread runs the one worker already");
   {
     const worker::attachment attached(*workers_[0]);
     workers_[0]->run(leave_);
@@ -206,7 +225,9 @@ namespace {
 /// Ends the loop of the single worker when the main task is done.
 struct leaving_waiter : completion_waiter {
   explicit leaving_waiter(scheduler& target) : owner(target) {
-    on_done = [](completion_waiter& self, task_state&) noexcept { static_cast<leaving_waiter&>(self).owner.leave(); };
+    on_done = [](completion_waiter& self, task_state&) noexcept {
+      static_cast<leaving_waiter&>(self).owner.leave();
+    };
   }
   scheduler& owner;
 };
@@ -225,10 +246,13 @@ void scheduler::run_until_done(task_state& task) {
   if (!deadlock_) return;
   deadlock_ = false;
   remove_waiter(task, waiter);
-  throw deadlock_error("deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" + describe_tasks());
+  throw deadlock_error(
+      "deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" +
+      describe_tasks());
 }
 
-// Shutdown ----------------------------------------------------------------------------------------------------------------
+// Shutdown
+// ----------------------------------------------------------------------------------------------------------------
 
 std::vector<task_state*> scheduler::pin_all() {
   struct collection {
@@ -284,7 +308,9 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
   const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
   limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
   workers_[0]->timers().arm(limit);
-  while (!round_ended() && limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {  // acquire: end_fire
+  while (!round_ended() &&
+         limit.state.load(std::memory_order_acquire) == timer_node::phase::armed &&
+         !deadlock_) {  // acquire: end_fire
     run_loop();
   }
   deadlock_ = false;
@@ -294,7 +320,8 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
 
 bool scheduler::shutdown(std::chrono::milliseconds timeout) {
   if (worker* self = worker::current(); self != nullptr) {
-    throw std::logic_error("shutdown() called on a worker: call it from a thread outside the runtime");
+    throw std::logic_error(
+        "shutdown() called on a worker: call it from a thread outside the runtime");
   }
   const auto until = std::chrono::steady_clock::now() + timeout;
   while (begin_round()) {
@@ -307,11 +334,13 @@ bool scheduler::shutdown(std::chrono::milliseconds timeout) {
 
 /// Tasks that swallow every cancellation: named, then destroyed where they wait.
 void scheduler::destroy_survivors() {
-  const std::string survivors = "tasks that did not end within the shutdown time-out were destroyed:\n" + describe_tasks();
+  const std::string survivors =
+      "tasks that did not end within the shutdown time-out were destroyed:\n" + describe_tasks();
   exception_context context;
   context.message = survivors;
   report(context);
-  // From now on the workers destroy what is queued instead of resuming it; what waits is unlinked and queued.
+  // From now on the workers destroy what is queued instead of resuming it; what waits is unlinked
+  // and queued.
   destroying_.store(true, std::memory_order_relaxed);
   for (int rounds = 0; rounds < 100; ++rounds) {
     std::vector<task_state*> tasks = pin_all();
@@ -329,8 +358,10 @@ std::string scheduler::describe_tasks() {
   constexpr std::size_t listed_max = 20;
   std::vector<task_state*> tasks = pin_all();
   std::string text;
-  for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i) text += "  " + name_of(*tasks[i]) + "\n";
-  if (tasks.size() > listed_max) text += "  and " + std::to_string(tasks.size() - listed_max) + " more\n";
+  for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i)
+    text += "  " + name_of(*tasks[i]) + "\n";
+  if (tasks.size() > listed_max)
+    text += "  and " + std::to_string(tasks.size() - listed_max) + " more\n";
   for (task_state* task : tasks) drop_handle(*task);
   return text;
 }
@@ -358,17 +389,20 @@ void scheduler::count_spawn() noexcept {
 
 std::uint64_t scheduler::spawned() const noexcept {
   std::uint64_t total = foreign_spawned_.load(std::memory_order_relaxed);
-  for (const auto& each : workers_) total += each->counters().spawned.load(std::memory_order_relaxed);
+  for (const auto& each : workers_)
+    total += each->counters().spawned.load(std::memory_order_relaxed);
   return total;
 }
 
 std::int64_t scheduler::alive() const noexcept {
   std::uint64_t finished = foreign_finished_.load(std::memory_order_relaxed);
-  for (const auto& each : workers_) finished += each->counters().finished.load(std::memory_order_relaxed);
+  for (const auto& each : workers_)
+    finished += each->counters().finished.load(std::memory_order_relaxed);
   return static_cast<std::int64_t>(spawned() - finished);
 }
 
-// Reports -----------------------------------------------------------------------------------------------------------------
+// Reports
+// -----------------------------------------------------------------------------------------------------------------
 
 void scheduler::set_exception_handler(std::function<void(const exception_context&)> handler) {
   const std::lock_guard lock(handler_mutex_);

@@ -1,12 +1,15 @@
 #pragma once
 
-// All workers of a runtime, and what they share: the idle set, the blocking pool, the clock. What users see of it is
-// runtime.h.
+// All workers of a runtime, and what they share: the idle set, the blocking pool, the clock. What
+// users see of it is runtime.h.
 //
-// Start: the constructor makes the workers; with two or more, each runs on a thread of its own from then on. With one,
-// the thread that calls run() is the worker while it runs.
-// Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn; then the blocking pool is
-// joined, then the workers.
+// Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
+// then on. With one, the thread that calls run() is the worker while it runs. Stop: shutdown()
+// cancels and awaits what is left, in rounds, because clean-up code may spawn; then the blocking
+// pool is joined, then the workers.
+
+#include "blocking_pool.h"
+#include "worker.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -16,9 +19,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "blocking_pool.h"
-#include "worker.h"
 
 namespace weft {
 struct exception_context;
@@ -45,7 +45,8 @@ class scheduler {
   static scheduler& at(std::uint32_t index) noexcept;
   /// Null when it is gone: for handles that outlive their runtime.
   static scheduler* find(std::uint32_t index) noexcept;
-  /// Of the calling worker. Throws std::logic_error on other threads: "`operation` needs a running weft runtime".
+  /// Of the calling worker. Throws std::logic_error on other threads: "`operation` needs a running
+  /// weft runtime".
   static scheduler& current(const char* operation);
 
   [[nodiscard]] std::uint8_t index() const noexcept { return index_; }
@@ -54,24 +55,28 @@ class scheduler {
   worker& worker_at(unsigned i) noexcept { return *workers_[i]; }
   idle_set& idle() noexcept { return idle_; }
   /// The idle mask when all sleep.
-  [[nodiscard]] std::uint64_t everyone() const noexcept { return ~std::uint64_t{0} >> (idle_set::workers_max - size()); }
+  [[nodiscard]] std::uint64_t everyone() const noexcept {
+    return ~std::uint64_t{0} >> (idle_set::workers_max - size());
+  }
   blocking_pool& blocking() noexcept { return blocking_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
-  /// Queues a task from a thread that is none of our workers: where it ran last, for its data is there.
+  /// Queues a task from a thread that is none of our workers: where it ran last, for its data is
+  /// there.
   void push_remote(task_state& task) noexcept;
   /// The worker for a task that such a thread spawns.
   std::uint16_t place_foreign() noexcept;
 
-  /// Blocks until `task` is done: with one worker by running the loop here, else by waiting. Throws deadlock_error when
-  /// time is virtual and nothing can ever run again. The caller holds the task.
+  /// Blocks until `task` is done: with one worker by running the loop here, else by waiting. Throws
+  /// deadlock_error when time is virtual and nothing can ever run again. The caller holds the task.
   void run_until_done(task_state& task);
   /// Is anybody running the loop?
   [[nodiscard]] bool running() const noexcept;
   /// Single worker: ends run_until_done from within.
   void leave() noexcept;
 
-  /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported and destroyed.
+  /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported
+  /// and destroyed.
   bool shutdown(std::chrono::milliseconds timeout);
 
   /// Accounting; any thread.
@@ -85,11 +90,13 @@ class scheduler {
   [[nodiscard]] void* owner() const noexcept { return owner_; }
 
   [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
-  [[nodiscard]] clock::time_point* virtual_clock() noexcept { return virtual_time_ ? &virtual_now_ : nullptr; }
+  [[nodiscard]] clock::time_point* virtual_clock() noexcept {
+    return virtual_time_ ? &virtual_now_ : nullptr;
+  }
   [[nodiscard]] const atomic<bool>& stopping() const noexcept { return stopping_; }
-  /// Tasks of the scheduler with this index that are in the hands of an executor, which will give them back: meanwhile
-  /// virtual time stands still. A count of the process, so that an executor's thread may still touch it when the scheduler
-  /// is gone.
+  /// Tasks of the scheduler with this index that are in the hands of an executor, which will give
+  /// them back: meanwhile virtual time stands still. A count of the process, so that an executor's
+  /// thread may still touch it when the scheduler is gone.
   //   written by  tasks that go there (relaxed) and executors that have given one back (release)
   //   read by     the one worker of a virtual runtime (acquire): the task is in the inbox then
   static atomic<std::int32_t>& away(std::uint8_t index) noexcept;
@@ -97,7 +104,9 @@ class scheduler {
   /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
   void declare_deadlock() noexcept;
   /// The workers destroy queued tasks instead of resuming them.
-  [[nodiscard]] bool destroying() const noexcept { return destroying_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool destroying() const noexcept {
+    return destroying_.load(std::memory_order_relaxed);
+  }
 
   void set_exception_handler(std::function<void(const exception_context&)> handler);
   /// Calls into one handler are serialised. Never throws; any thread.
@@ -139,13 +148,15 @@ class scheduler {
 
   //   written by  stop_threads; read by workers; release/acquire
   atomic<bool> stopping_{false};
-  //   written by  the single worker's thread and leave(); read by its loop; relaxed: same thread or before a notify
+  //   written by  the single worker's thread and leave(); read by its loop; relaxed: same thread or
+  //   before a notify
   atomic<bool> leave_{false};
   //   written by  run_loop; read by running(); relaxed: a snapshot
   atomic<bool> loop_running_{false};
   //   written and read by the single worker's thread
   bool deadlock_ = false;
-  //   written by  destroy_survivors; read by workers before each step; relaxed: they meet in the queues
+  //   written by  destroy_survivors; read by workers before each step; relaxed: they meet in the
+  //   queues
   atomic<bool> destroying_{false};
 
   std::mutex sweep_mutex_;

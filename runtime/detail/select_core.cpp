@@ -20,7 +20,8 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
   waiter = parent;
   retry = on_retry;
   unlink = cancel_select;
-  task->leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
+  task->leaf = reinterpret_cast<void*>(
+      reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
   bool settled_here = false;
   for (std::uint32_t i = 0; i < arms_.size() && arms_group_.winner() == wait_group::open; ++i) {
     arm_interface& each = arms_[i];
@@ -29,7 +30,8 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
       each.node->task = task;
       each.node->group = &arms_group_;
       each.node->member = i;
-      settled_here = !each.publish(each.arm);  // completing at once claims the group, which ends the loop
+      settled_here =
+          !each.publish(each.arm);  // completing at once claims the group, which ends the loop
     } else {
       child_watch& watch = watches[i];
       watch.core = this;
@@ -39,7 +41,8 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
       each.child->start(watch);
     }
   }
-  // Who else settles the group wakes us, once; a leaf that completed inside publish() has woken nobody.
+  // Who else settles the group wakes us, once; a leaf that completed inside publish() has woken
+  // nobody.
   if (!settled_here && arm(*this)) return true;
   if (!advance()) return true;
   if (here.budget > 0) return false;
@@ -70,7 +73,9 @@ void select_core::take_back_losers() noexcept {
   }
 }
 
-bool select_core::on_retry(retry_node& self) noexcept { return static_cast<select_core&>(self).advance(); }
+bool select_core::on_retry(retry_node& self) noexcept {
+  return static_cast<select_core&>(self).advance();
+}
 
 void select_core::on_child_done(completion_waiter& self, task_state& child) noexcept {
   auto& watch = static_cast<child_watch&>(self);
@@ -83,7 +88,8 @@ void select_core::on_child_done(completion_waiter& self, task_state& child) noex
 
 unlink_result select_core::cancel_select(wait_node& self) noexcept {
   auto& core = static_cast<select_core&>(self);
-  return core.arms_group_.claim(wait_group::nobody) ? unlink_result::removed : unlink_result::completed;
+  return core.arms_group_.claim(wait_group::nobody) ? unlink_result::removed
+                                                    : unlink_result::completed;
 }
 
 std::uint32_t select_core::winner() {

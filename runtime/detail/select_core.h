@@ -2,22 +2,23 @@
 
 // select: several waits of one task, of which exactly one completes.
 //
-// An arm is either a *leaf*, one of the library's own operations, which waits right here in a node of the selecting task,
-// or a *child*, a task started for it. All share one wait_group: who completes an arm claims the group first, so a losing
-// queue.get() takes no item.
+// An arm is either a *leaf*, one of the library's own operations, which waits right here in a node
+// of the selecting task, or a *child*, a task started for it. All share one wait_group: who
+// completes an arm claims the group first, so a losing queue.get() takes no item.
 //
 //   1. try the leaves in order; one that is ready wins, and nothing else begins
 //   2. publish the leaves, start the children, suspend
-//   3. the winner (or a canceller) claims the group and wakes the task; before the coroutine is resumed (retry_node), the
+//   3. the winner (or a canceller) claims the group and wakes the task; before the coroutine is
+//   resumed (retry_node), the
 //      other leaves are taken back and the other children cancelled
 //   4. suspend again until the last child has ended, then resume the coroutine
 //
 // Cancellation in 3 claims the group for nobody. In 4 the result is there: a request stays pending.
 
-#include <span>
-
 #include "children.h"
 #include "io_operation.h"
+
+#include <span>
 
 namespace weft::detail {
 
@@ -30,10 +31,10 @@ class select_core : public wait_node, public retry_node {
   /// What the typed part knows about an arm.
   struct arm_interface {
     void* arm = nullptr;
-    bool (*try_now)(void* arm) = nullptr;             // leaves
-    bool (*publish)(void* arm) noexcept = nullptr;    // leaves
-    wait_node* node = nullptr;                        // leaves
-    child_frame* child = nullptr;                     // children
+    bool (*try_now)(void* arm) = nullptr;           // leaves
+    bool (*publish)(void* arm) noexcept = nullptr;  // leaves
+    wait_node* node = nullptr;                      // leaves
+    child_frame* child = nullptr;                   // children
   };
   /// Tells the core when the child of one arm has ended.
   struct child_watch : completion_waiter {
@@ -60,9 +61,10 @@ class select_core : public wait_node, public retry_node {
   std::span<arm_interface> arms_;
   std::uint32_t published_ = 0;  // arms that were begun
   std::uint32_t ready_ = wait_group::open;
-  bool collecting_ = false;      // phase 4
+  bool collecting_ = false;  // phase 4
   wait_outcome ended_ = wait_outcome::completed;
-  //   written by  the parent (one for itself until phase 4) and ending children; acq_rel: the last wakes the parent
+  //   written by  the parent (one for itself until phase 4) and ending children; acq_rel: the last
+  //   wakes the parent
   atomic<std::size_t> live_{1};
 };
 

@@ -4,11 +4,13 @@
 
 namespace weft::detail {
 
-/// A lock for critical sections of a few dozen instructions that never call user code and never wait.
+/// A lock for critical sections of a few dozen instructions that never call user code and never
+/// wait.
 ///
-/// One atomic exchange to lock, one store to unlock: half of what a futex mutex costs, which counts because the
-/// primitives in sync/ take one such lock an operation. Its price is a holder that loses its CPU: others spin, then give
-/// their time slice away (sched_yield) until the holder runs again. No fairness.
+/// One atomic exchange to lock, one store to unlock: half of what a futex mutex costs, which counts
+/// because the primitives in sync/ take one such lock an operation. Its price is a holder that
+/// loses its CPU: others spin, then give their time slice away (sched_yield) until the holder runs
+/// again. No fairness.
 ///
 /// Threads: any. Cost: 1 atomic read-modify-write uncontended, 1 byte.
 class spin_lock {
@@ -18,13 +20,15 @@ class spin_lock {
   spin_lock& operator=(const spin_lock&) = delete;
 
   void lock() noexcept {
-    // acquire: pairs with the release in unlock(), so that this section sees all that earlier ones wrote.
+    // acquire: pairs with the release in unlock(), so that this section sees all that earlier ones
+    // wrote.
     if (!held_.exchange(true, std::memory_order_acquire)) return;
     lock_contended();
   }
   bool try_lock() noexcept {
     // acquire: as in lock().
-    return !held_.load(std::memory_order_relaxed) && !held_.exchange(true, std::memory_order_acquire);
+    return !held_.load(std::memory_order_relaxed) &&
+           !held_.exchange(true, std::memory_order_acquire);
   }
   void unlock() noexcept {
     // release: pairs with the acquire in lock().

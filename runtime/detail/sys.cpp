@@ -41,8 +41,12 @@ int counted(int fd) noexcept {
 
 }  // namespace
 
-void opened() noexcept { descriptors.fetch_add(1, std::memory_order_relaxed); }
-std::int64_t open_descriptors() noexcept { return descriptors.load(std::memory_order_relaxed); }
+void opened() noexcept {
+  descriptors.fetch_add(1, std::memory_order_relaxed);
+}
+std::int64_t open_descriptors() noexcept {
+  return descriptors.load(std::memory_order_relaxed);
+}
 
 int epoll_create() noexcept {
   if (const int error = injected(call::epoll_create, -1)) return -error;
@@ -67,10 +71,12 @@ namespace {
 // Set once the kernel has refused epoll_pwait2 (before 5.11, seccomp, gVisor). Relaxed: a hint.
 constinit atomic<bool> milliseconds_only{false};
 
-int wait_milliseconds(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept {
+int wait_milliseconds(int epoll, epoll_event* events, int capacity,
+                      std::int64_t timeout_ns) noexcept {
   constexpr std::int64_t longest = 24 * 3600 * 1000;
   const std::int64_t rounded_up = timeout_ns / 1'000'000 + (timeout_ns % 1'000'000 != 0);
-  const int timeout = timeout_ns < 0 ? -1 : static_cast<int>(rounded_up < longest ? rounded_up : longest);
+  const int timeout =
+      timeout_ns < 0 ? -1 : static_cast<int>(rounded_up < longest ? rounded_up : longest);
   const int count = ::epoll_wait(epoll, events, capacity, timeout);
   return count >= 0 ? count : -errno;
 }
@@ -122,7 +128,9 @@ int listen(int fd, int backlog) noexcept {
 
 int accept(int fd, sockaddr_storage* peer, socklen_t* size) noexcept {
   if (const int error = injected(call::accept, fd)) return -error;
-  return counted(checked([&] { return ::accept4(fd, reinterpret_cast<sockaddr*>(peer), size, SOCK_CLOEXEC | SOCK_NONBLOCK); }));
+  return counted(checked([&] {
+    return ::accept4(fd, reinterpret_cast<sockaddr*>(peer), size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  }));
 }
 
 int connect(int fd, const sockaddr* address, socklen_t size) noexcept {
@@ -189,7 +197,9 @@ int peer_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept {
   return checked([&] { return ::getpeername(fd, reinterpret_cast<sockaddr*>(name), size); });
 }
 
-std::uint32_t interface_index(const char* name) noexcept { return ::if_nametoindex(name); }
+std::uint32_t interface_index(const char* name) noexcept {
+  return ::if_nametoindex(name);
+}
 
 ssize_t receive_message(int fd, msghdr* message) noexcept {
   if (const int error = injected(call::receive, fd)) return -error;
@@ -224,7 +234,8 @@ int counted_pair(int made) noexcept {
 
 int socket_pair(int type, int (&ends)[2]) noexcept {
   if (const int error = injected(call::socket, -1)) return -error;
-  return counted_pair(checked([&] { return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends); }));
+  return counted_pair(
+      checked([&] { return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends); }));
 }
 
 int pipe(int (&ends)[2]) noexcept {

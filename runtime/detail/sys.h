@@ -1,19 +1,21 @@
 #pragma once
 
-// Every system call of the library, in one thin layer: retried after EINTR, flags that are never optional set here (CLOEXEC,
-// NONBLOCK, MSG_NOSIGNAL), errors as negative errno values. Nothing here waits, but poll_wait and thread starts.
+// Every system call of the library, in one thin layer: retried after EINTR, flags that are never
+// optional set here (CLOEXEC, NONBLOCK, MSG_NOSIGNAL), errors as negative errno values. Nothing
+// here waits, but poll_wait and thread starts.
 //
-// Tests put faults in: while `interposer` is set, each call asks it first and fails with what it says.
+// Tests put faults in: while `interposer` is set, each call asks it first and fails with what it
+// says.
+
+#include "atomic.h"
+
+#include <cstddef>
+#include <cstdint>
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-
-#include <cstddef>
-#include <cstdint>
-
-#include "atomic.h"
 
 namespace weft::detail::sys {
 
@@ -43,7 +45,8 @@ extern constinit atomic<interposer_function> interposer;
 int epoll_create() noexcept;
 int epoll_add(int epoll, int fd, std::uint32_t events, std::uint64_t data) noexcept;
 int epoll_remove(int epoll, int fd) noexcept;
-/// Waits up to `timeout_ns` (negative: for ever). Nanoseconds where the kernel can (5.11), else milliseconds rounded up.
+/// Waits up to `timeout_ns` (negative: for ever). Nanoseconds where the kernel can (5.11), else
+/// milliseconds rounded up.
 int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept;
 int eventfd_create() noexcept;
 void eventfd_signal(int fd) noexcept;
@@ -61,7 +64,8 @@ ssize_t write(int fd, const void* from, std::size_t size) noexcept;
 int shutdown(int fd, int how) noexcept;
 int set_option(int fd, int level, int name, int value) noexcept;
 int get_option(int fd, int level, int name) noexcept;
-/// Counts the descriptors that the library owns, for the ledger: each opened one goes through opened() once.
+/// Counts the descriptors that the library owns, for the ledger: each opened one goes through
+/// opened() once.
 void close(int fd) noexcept;
 void opened() noexcept;
 std::int64_t open_descriptors() noexcept;
@@ -71,7 +75,8 @@ int local_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept;
 int peer_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept;
 /// Of a network interface; 0 when there is none of that name.
 std::uint32_t interface_index(const char* name) noexcept;
-/// As ::recvmsg and ::sendmsg; received descriptors are CLOEXEC, and the caller counts them with opened().
+/// As ::recvmsg and ::sendmsg; received descriptors are CLOEXEC, and the caller counts them with
+/// opened().
 ssize_t receive_message(int fd, msghdr* message) noexcept;
 ssize_t send_message(int fd, const msghdr* message) noexcept;
 /// Several datagrams in one call (Linux; elsewhere one at a time): how many.

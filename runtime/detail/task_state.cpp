@@ -1,14 +1,14 @@
 #include "task_state.h"
 
+#include "../error.h"
+#include "frame_pool.h"
+#include "wait_node.h"
+
 #include <cassert>
 #include <cstddef>
 #include <new>
 #include <typeinfo>
 #include <utility>
-
-#include "../error.h"
-#include "frame_pool.h"
-#include "wait_node.h"
 
 namespace weft::detail {
 
@@ -27,17 +27,24 @@ constexpr std::uint64_t count_mask = std::uint64_t{0xff} << 56;
 // With any of these set, suspending needs a closer look.
 constexpr std::uint64_t attention_mask = woken | request | level | shielded;
 
-std::uint64_t bits_of(const wait_node& node) noexcept { return reinterpret_cast<std::uintptr_t>(&node); }
+std::uint64_t bits_of(const wait_node& node) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&node);
+}
 wait_node& node_of(std::uint64_t word) noexcept {
   return *reinterpret_cast<wait_node*>(static_cast<std::uintptr_t>(word & node_mask));
 }
 
-// acq_rel: see task_state::wait. The failure order is acquire because the caller acts on what it read.
+// acq_rel: see task_state::wait. The failure order is acquire because the caller acts on what it
+// read.
 bool transition(task_state& task, std::uint64_t& from, std::uint64_t to) noexcept {
-  return task.wait.compare_exchange_weak(from, to, std::memory_order_acq_rel, std::memory_order_acquire);
+  return task.wait.compare_exchange_weak(from, to, std::memory_order_acq_rel,
+                                         std::memory_order_acquire);
 }
-// acquire: the start of a transition loop, pairs with the acq_rel of the transition that wrote the word.
-std::uint64_t peek(const task_state& task) noexcept { return task.wait.load(std::memory_order_acquire); }
+// acquire: the start of a transition loop, pairs with the acq_rel of the transition that wrote the
+// word.
+std::uint64_t peek(const task_state& task) noexcept {
+  return task.wait.load(std::memory_order_acquire);
+}
 
 std::uint64_t counted(std::uint64_t word) noexcept {
   return (word & count_mask) == count_mask ? word : word + one_request;
@@ -93,12 +100,14 @@ bool arm_slowly(task_state& task, wait_node& node) noexcept {
   }
 }
 
-/// A canceller that holds the task BUSY ends its visit: back to ARMED or HELD, or schedule if a wake came meanwhile.
+/// A canceller that holds the task BUSY ends its visit: back to ARMED or HELD, or schedule if a
+/// wake came meanwhile.
 void leave_busy(task_state& task, std::uint64_t resting, std::uint64_t pending) noexcept {
   std::uint64_t word = peek(task);
   for (;;) {
     if ((word & woken) != 0) {
-      if (transition(task, word, (word & ~(suspended_mask | woken)) | pending)) return schedule(task);
+      if (transition(task, word, (word & ~(suspended_mask | woken)) | pending))
+        return schedule(task);
     } else if (transition(task, word, (word & ~busy) | resting | pending)) {
       return;
     }
@@ -106,7 +115,8 @@ void leave_busy(task_state& task, std::uint64_t resting, std::uint64_t pending) 
 }
 
 /// The task is BUSY on our behalf.
-void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome, std::uint64_t pending) noexcept {
+void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
+                    std::uint64_t pending) noexcept {
   switch (node.unlink(node)) {
     case unlink_result::removed: {
       node.outcome = outcome;
@@ -124,7 +134,8 @@ void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome, std
   }
 }
 
-/// Waits until no one edits the waiter list and applies one change to the life word. Returns the old word.
+/// Waits until no one edits the waiter list and applies one change to the life word. Returns the
+/// old word.
 template <class Change>
 std::uint32_t change_life(task_state& task, Change change) noexcept {
   // acq_rel: pairs with itself, see task_state::life.
@@ -135,14 +146,17 @@ std::uint32_t change_life(task_state& task, Change change) noexcept {
       word = task.life.load(std::memory_order_relaxed);
       continue;
     }
-    if (task.life.compare_exchange_weak(word, change(word), std::memory_order_acq_rel, std::memory_order_relaxed)) return word;
+    if (task.life.compare_exchange_weak(word, change(word), std::memory_order_acq_rel,
+                                        std::memory_order_relaxed))
+      return word;
   }
 }
 std::uint32_t lock_life(task_state& task) noexcept {
   return change_life(task, [](std::uint32_t word) { return word | task_life::lock; });
 }
 void unlock_life(task_state& task, std::uint32_t word) noexcept {
-  // release: pairs with the acquire of the next change; all other writers wait for us, so a store suffices.
+  // release: pairs with the acquire of the next change; all other writers wait for us, so a store
+  // suffices.
   task.life.store(word & ~task_life::lock, std::memory_order_release);
 }
 
@@ -169,7 +183,9 @@ bool wait_group::hold() noexcept {
   for (;;) {
     std::uint32_t seen = open;
     // acq_rel: orders the members' claims; see the class.
-    if (winner_.compare_exchange_weak(seen, held, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
+    if (winner_.compare_exchange_weak(seen, held, std::memory_order_acq_rel,
+                                      std::memory_order_acquire))
+      return true;
     if (seen != open && seen != held) return false;
     cpu_relax();
   }
@@ -190,8 +206,9 @@ bool arm(wait_node& node) noexcept {
   std::uint64_t word = task.wait.load(std::memory_order_relaxed);
   // acq_rel: see task_state::wait.
   if ((word & attention_mask) == 0 &&
-      task.wait.compare_exchange_strong(word, word | bits_of(node) | armed, std::memory_order_acq_rel,
-                                        std::memory_order_relaxed)) [[likely]] {
+      task.wait.compare_exchange_strong(word, word | bits_of(node) | armed,
+                                        std::memory_order_acq_rel, std::memory_order_relaxed))
+      [[likely]] {
     return true;
   }
   return arm_slowly(task, node);
@@ -210,7 +227,8 @@ void wake(task_state& task) noexcept {
 
 namespace {
 
-/// After the request is counted, so that a task that asks for a token meanwhile sees one or the other.
+/// After the request is counted, so that a task that asks for a token meanwhile sees one or the
+/// other.
 void tell_stop_hook(task_state& task) noexcept {
   // acquire: pairs with the release in extra_of.
   task_extra* extra = task.extra.load(std::memory_order_acquire);
@@ -237,8 +255,8 @@ bool cancel(task_state& task) noexcept {
       interrupt_wait(task, node_of(word), wait_outcome::cancelled, request);
       break;
     }
-    // Running, queued, held, or another canceller is at work: the request waits for the next suspension, or is
-    // delivered together with the other one.
+    // Running, queued, held, or another canceller is at work: the request waits for the next
+    // suspension, or is delivered together with the other one.
     if (transition(task, word, counted(word) | request)) break;
   }
   tell_stop_hook(task);
@@ -256,9 +274,13 @@ void interrupt(task_state& task) noexcept {
   }
 }
 
-void clear_level(task_state& task) noexcept { task.wait.fetch_and(~level, std::memory_order_acq_rel); }  // see `wait`
+void clear_level(task_state& task) noexcept {
+  task.wait.fetch_and(~level, std::memory_order_acq_rel);
+}  // see `wait`
 
-int cancelling(const task_state& task) noexcept { return static_cast<int>(peek(task) >> 56); }
+int cancelling(const task_state& task) noexcept {
+  return static_cast<int>(peek(task) >> 56);
+}
 
 int uncancel(task_state& task) noexcept {
   std::uint64_t word = peek(task);
@@ -281,46 +303,64 @@ bool retract(task_state& task, int before, bool pending_before) noexcept {
   }
 }
 
-bool request_pending(const task_state& task) noexcept { return (peek(task) & request) != 0; }
-void repost_request(task_state& task) noexcept { task.wait.fetch_or(request, std::memory_order_acq_rel); }  // see `wait`
+bool request_pending(const task_state& task) noexcept {
+  return (peek(task) & request) != 0;
+}
+void repost_request(task_state& task) noexcept {
+  task.wait.fetch_or(request, std::memory_order_acq_rel);
+}  // see `wait`
 
 bool interrupted(const task_state& task) noexcept {
   const std::uint64_t word = peek(task);
   return (word & shielded) == 0 && (word & (request | level)) != 0;
 }
 
-bool level_raised(const task_state& task) noexcept { return (peek(task) & level) != 0; }
-bool is_suspended(const task_state& task) noexcept { return (peek(task) & (armed | held | busy)) != 0; }
+bool level_raised(const task_state& task) noexcept {
+  return (peek(task) & level) != 0;
+}
+bool is_suspended(const task_state& task) noexcept {
+  return (peek(task) & (armed | held | busy)) != 0;
+}
 
 bool consume_request(task_state& task) noexcept {
   // acq_rel: see task_state::wait.
   return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
 }
 
-void shield(task_state& task) noexcept { task.wait.fetch_or(shielded, std::memory_order_acq_rel); }       // see `wait`
-void unshield(task_state& task) noexcept { task.wait.fetch_and(~shielded, std::memory_order_acq_rel); }  // see `wait`
-bool is_shielded(const task_state& task) noexcept { return (peek(task) & shielded) != 0; }
+void shield(task_state& task) noexcept {
+  task.wait.fetch_or(shielded, std::memory_order_acq_rel);
+}  // see `wait`
+void unshield(task_state& task) noexcept {
+  task.wait.fetch_and(~shielded, std::memory_order_acq_rel);
+}  // see `wait`
+bool is_shielded(const task_state& task) noexcept {
+  return (peek(task) & shielded) != 0;
+}
 
-void init_task(task_state& state, const task_type& type, std::uint8_t runtime, std::coroutine_handle<> frame,
-               std::uint32_t life_bits, task_extra* extra) noexcept {
+void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
+               std::coroutine_handle<> frame, std::uint32_t life_bits, task_extra* extra) noexcept {
   state.wait.store(0, std::memory_order_relaxed);
   state.worker = 0;
   state.runtime = runtime;
-  state.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame.address()) | leaf_tag::first);
+  state.leaf =
+      reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame.address()) | leaf_tag::first);
   state.next = nullptr;
   state.waiters = nullptr;
   state.type = &type;
   state.scopes = nullptr;
   state.extra.store(extra, std::memory_order_relaxed);  // published with life
   // release: pairs with the acquire of walkers that pin the task, and of who takes it from a queue.
-  state.life.store(task_life::frame | life_bits | std::uint32_t{runtime} << task_life::runtime_shift, std::memory_order_release);
+  state.life.store(
+      task_life::frame | life_bits | std::uint32_t{runtime} << task_life::runtime_shift,
+      std::memory_order_release);
 }
 
 namespace {
 
 std::uint32_t how_it_ended(const task_state& task) noexcept {
   if (!task.type->failed(task)) return task_life::done;
-  return task_life::done | (is_cancellation(task.type->exception(task)) ? task_life::cancelled : task_life::failed);
+  return task_life::done |
+         (is_cancellation(task.type->exception(task)) ? task_life::cancelled : task_life::failed);
 }
 
 bool unseen_failure(std::uint32_t life) noexcept {
@@ -351,14 +391,17 @@ void tell(completion_waiter* newest, task_state& task) noexcept {
 void complete(task_state& task) noexcept {
   const std::uint32_t ended = how_it_ended(task);
   // The parameters of the coroutine die before anybody hears of its end.
-  std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes).destroy();
+  std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) +
+                                        task.type->prefix_bytes)
+      .destroy();
   const std::uint8_t runtime = task.runtime;
   const std::uint32_t before = lock_life(task);
   completion_waiter* waiters = std::exchange(task.waiters, nullptr);
   const std::uint32_t after = (before & ~task_life::frame) | ended;
   const bool unheld = (after & task_life::handles) == 0;
   unlock_life(task, after);
-  // Held by somebody else, the task may be gone now. A waiter that looks at it holds it until it is told.
+  // Held by somebody else, the task may be gone now. A waiter that looks at it holds it until it is
+  // told.
   tell(waiters, task);
   if (unheld) {
     if (unseen_failure(after)) report_unretrieved(task);
@@ -402,7 +445,8 @@ bool try_pin(task_state& task, std::uint8_t runtime) noexcept {
       continue;
     }
     // acq_rel: pairs with the release in init_task: the header may be read.
-    if (task.life.compare_exchange_weak(word, word + task_life::one_handle, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if (task.life.compare_exchange_weak(word, word + task_life::one_handle,
+                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
       return true;
     }
   }
@@ -421,9 +465,11 @@ void add_handle(task_state& task) noexcept {
 }
 
 void drop_handle(task_state& task) noexcept {
-  // acquire: pairs with the release in complete(). The last handle of a task that has ended is alone with it.
+  // acquire: pairs with the release in complete(). The last handle of a task that has ended is
+  // alone with it.
   std::uint32_t word = task.life.load(std::memory_order_acquire);
-  const bool alone = (word & (task_life::frame | task_life::lock | task_life::handles)) == task_life::one_handle;
+  const bool alone =
+      (word & (task_life::frame | task_life::lock | task_life::handles)) == task_life::one_handle;
   if (!alone) {
     word = change_life(task, [](std::uint32_t life) { return life - task_life::one_handle; });
     if ((word & (task_life::frame | task_life::handles)) != task_life::one_handle) return;
@@ -461,7 +507,8 @@ void mark_retrieved(task_state& task) noexcept {
 namespace {
 
 task_extra* new_extra() {
-  // Ids count the tasks that have a name or were asked for their id; nothing is paid for the others.
+  // Ids count the tasks that have a name or were asked for their id; nothing is paid for the
+  // others.
   static constinit atomic<std::uint64_t> last_id{0};
   auto* made = new task_extra;
   made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -488,12 +535,16 @@ task_extra& extra_of(task_state& task) {
   task_extra* made = new_extra();
   task_extra* seen = nullptr;
   // acq_rel: publishes the contents; or sees those of who came first.
-  if (task.extra.compare_exchange_strong(seen, made, std::memory_order_acq_rel, std::memory_order_acquire)) return *made;
+  if (task.extra.compare_exchange_strong(seen, made, std::memory_order_acq_rel,
+                                         std::memory_order_acquire))
+    return *made;
   delete made;
   return *seen;
 }
 
-std::uint64_t id_of(task_state& task) { return extra_of(task).id; }
+std::uint64_t id_of(task_state& task) {
+  return extra_of(task).id;
+}
 
 std::string name_of(task_state& task) {
   const task_extra& extra = extra_of(task);
@@ -504,6 +555,8 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
   return error != nullptr && *error.__cxa_exception_type() == typeid(cancelled_error);
 }
 
-void throw_awaited_twice() { throw_invalid_state("an awaitable is awaited once"); }
+void throw_awaited_twice() {
+  throw_invalid_state("an awaitable is awaited once");
+}
 
 }  // namespace weft::detail

@@ -2,44 +2,45 @@
 
 // The header of a spawned task, and the protocol by which it waits, is woken and is cancelled.
 //
-// A task is one coroutine that the scheduler knows, plus the coroutines it awaits, which the scheduler has never heard
-// of. Its header lies in front of its frame (frame_pool.h) and holds all that queues, wakers and cancellers touch: one
-// cache line. A wake names the task; the worker resumes its *leaf*, the innermost suspended coroutine, whatever the depth.
+// A task is one coroutine that the scheduler knows, plus the coroutines it awaits, which the
+// scheduler has never heard of. Its header lies in front of its frame (frame_pool.h) and holds all
+// that queues, wakers and cancellers touch: one cache line. A wake names the task; the worker
+// resumes its *leaf*, the innermost suspended coroutine, whatever the depth.
 //
 // THE WAIT WORD decides every race between suspending, waking and cancelling. Its bits:
 //
-//   63..56  count     cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at 255.
-//   47..4   node      the wait_node of the pending await (16-aligned), while ARMED, BUSY or HELD
-//   5 low bits of the flags:
-//   ARMED   suspended; cancellable through node
-//   HELD    suspended; not cancellable (shielded, or the operation has completed and its wake is on the way)
-//   BUSY    suspended; a canceller is using node
-//   WOKEN   a wake came before the task was armed, or while it was BUSY
-//   and, independent of these:
-//   REQUEST a cancellation that was not delivered yet
-//   LEVEL   a scope of the task (deadline) has expired: every suspension raises until the scope is left
+//   63..56  count     cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at
+//   255. 47..4   node      the wait_node of the pending await (16-aligned), while ARMED, BUSY or
+//   HELD 5 low bits of the flags: ARMED   suspended; cancellable through node HELD    suspended;
+//   not cancellable (shielded, or the operation has completed and its wake is on the way) BUSY
+//   suspended; a canceller is using node WOKEN   a wake came before the task was armed, or while it
+//   was BUSY and, independent of these: REQUEST a cancellation that was not delivered yet LEVEL   a
+//   scope of the task (deadline) has expired: every suspension raises until the scope is left
 //   SHIELD  the task postpones interruptions (owner's flag)
 //   no flag: running, queued, or not started
 //
 //   suspend (owner)   1. publish the node at the primitive    2. arm: 0 -> node|ARMED, one CAS
-//   wake (anyone)     1. claim the node at the primitive      2. node|ARMED -> 0 and schedule, one CAS; 0 -> WOKEN
-//   cancel (anyone)   1. node|ARMED -> node|BUSY              2. node->unlink(), then back to 0, ARMED or HELD
+//   wake (anyone)     1. claim the node at the primitive      2. node|ARMED -> 0 and schedule, one
+//   CAS; 0 -> WOKEN cancel (anyone)   1. node|ARMED -> node|BUSY              2. node->unlink(),
+//   then back to 0, ARMED or HELD
 //
-// The task cannot run while BUSY, so node and frame stay alive for the canceller; a waker that meets BUSY leaves WOKEN
-// behind and the canceller schedules in its place. Whoever unlinks the node at the primitive owns the outcome, so each
-// suspension has exactly one wake, and wakes need neither reference counts nor "already queued" bookkeeping.
+// The task cannot run while BUSY, so node and frame stay alive for the canceller; a waker that
+// meets BUSY leaves WOKEN behind and the canceller schedules in its place. Whoever unlinks the node
+// at the primitive owns the outcome, so each suspension has exactly one wake, and wakes need
+// neither reference counts nor "already queued" bookkeeping.
 //
-// Rejected: delivering cancellation by std::stop_callback (allocates, and deregistration blocks); a reference for each
-// wake, as tokio does (four to six atomic operations for a wake and a poll; this is two).
+// Rejected: delivering cancellation by std::stop_callback (allocates, and deregistration blocks); a
+// reference for each wake, as tokio does (four to six atomic operations for a wake and a poll; this
+// is two).
+
+#include "atomic.h"
+#include "spin_lock.h"
 
 #include <coroutine>
 #include <cstdint>
 #include <exception>
 #include <string>
 #include <string_view>
-
-#include "atomic.h"
-#include "spin_lock.h"
 
 namespace weft::detail {
 
@@ -49,7 +50,7 @@ struct interrupt_scope;
 
 /// What the untyped core must know of a task's result type. One constant object for each type.
 struct task_type {
-  std::size_t prefix_bytes;  // from the header to the coroutine frame
+  std::size_t prefix_bytes;                    // from the header to the coroutine frame
   bool (*failed)(const task_state&) noexcept;  // ended with an exception
   // Destroys the result of a task whose frame is already gone.
   void (*destroy_result)(task_state&) noexcept;
@@ -58,21 +59,22 @@ struct task_type {
   void (*set_exception)(task_state&, std::exception_ptr) noexcept;
 };
 
-/// Somebody who wants to know that a task is done. on_done runs once, on the thread that completes the task, after which
-/// the waiter may be gone.
+/// Somebody who wants to know that a task is done. on_done runs once, on the thread that completes
+/// the task, after which the waiter may be gone.
 struct completion_waiter {
   completion_waiter* next = nullptr;
   void (*on_done)(completion_waiter& self, task_state& task) noexcept = nullptr;
 };
 
-/// Told of each cancellation of a task that has asked for a stop token. Counted: a canceller may still use it when the
-/// task has another one already.
+/// Told of each cancellation of a task that has asked for a stop token. Counted: a canceller may
+/// still use it when the task has another one already.
 class stop_hook {
  public:
   virtual void request_stop() noexcept = 0;
   void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void drop_reference() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;  // acq_rel: the last one sees all uses
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete this;  // acq_rel: the last one sees all uses
   }
 
  protected:
@@ -101,22 +103,26 @@ struct alignas(64) task_state {
   /// See the table above.
   //   written by  the task itself (arm), wakers, cancellers: any thread
   //   read by     the same
-  //   pairing     every transition is an acq_rel read-modify-write, so that what the waker wrote before the wake is seen
-  //               by the resumed task, and what the task wrote before it armed is seen by waker and canceller
+  //   pairing     every transition is an acq_rel read-modify-write, so that what the waker wrote
+  //   before the wake is seen
+  //               by the resumed task, and what the task wrote before it armed is seen by waker and
+  //               canceller
   atomic<std::uint64_t> wait;
 
   /// Life-cycle bits and handle count, see task_life below. Zero: no task lives in this block.
   //   written by  spawner (once), completing worker, handle owners: any thread, by compare-exchange
   //   read by     the same, and walkers of the frame pool
-  //   pairing     release when the task completes, acquire by who reads its result or frees its memory
+  //   pairing     release when the task completes, acquire by who reads its result or frees its
+  //   memory
   atomic<std::uint32_t> life;
 
-  std::uint16_t worker;   // where it ran last, or must run when pinned; owner only (the thread that runs or dequeued it)
-  std::uint8_t runtime;     // index of its scheduler in the process; immutable after the spawn
+  std::uint16_t worker;  // where it ran last, or must run when pinned; owner only (the thread that
+                         // runs or dequeued it)
+  std::uint8_t runtime;  // index of its scheduler in the process; immutable after the spawn
   std::uint8_t size_class;  // of the block, once the frame is gone
 
-  void* leaf;                  // what to resume: a coroutine address, maybe with leaf_tag bits; owner only
-  task_state* next;            // link of the queue that holds it
+  void* leaf;        // what to resume: a coroutine address, maybe with leaf_tag bits; owner only
+  task_state* next;  // link of the queue that holds it
   completion_waiter* waiters;  // guarded by the lock bit of life
   const task_type* type;       // immutable after the spawn
   interrupt_scope* scopes;     // innermost deadline or cancel scope; owner only
@@ -129,70 +135,78 @@ static_assert(sizeof(task_state) == 64);
 
 /// Bits of task_state::life. All transitions are compare-exchanges that wait while LOCK is set.
 namespace task_life {
-inline constexpr std::uint32_t lock = 1;         // somebody edits `waiters`
-inline constexpr std::uint32_t frame = 2;        // the runtime owns a frame that has not ended
-inline constexpr std::uint32_t done = 4;         // result is there
-inline constexpr std::uint32_t cancelled = 8;    // ... and it is a cancellation
-inline constexpr std::uint32_t failed = 16;      // ... or an exception
-inline constexpr std::uint32_t retrieved = 32;   // somebody has seen the failure
-inline constexpr std::uint32_t swept = 64;       // a shutdown waits for its end
-inline constexpr std::uint32_t pinned = 128;     // never leaves task_state::worker
-inline constexpr std::uint32_t one_handle = 1 << 8;      // handles and pins, 16 bits
+inline constexpr std::uint32_t lock = 1;             // somebody edits `waiters`
+inline constexpr std::uint32_t frame = 2;            // the runtime owns a frame that has not ended
+inline constexpr std::uint32_t done = 4;             // result is there
+inline constexpr std::uint32_t cancelled = 8;        // ... and it is a cancellation
+inline constexpr std::uint32_t failed = 16;          // ... or an exception
+inline constexpr std::uint32_t retrieved = 32;       // somebody has seen the failure
+inline constexpr std::uint32_t swept = 64;           // a shutdown waits for its end
+inline constexpr std::uint32_t pinned = 128;         // never leaves task_state::worker
+inline constexpr std::uint32_t one_handle = 1 << 8;  // handles and pins, 16 bits
 inline constexpr std::uint32_t handles = 0xffff << 8;
-inline constexpr std::uint32_t runtime_shift = 24;        // index of the scheduler, so that walkers see whose task it is
+inline constexpr std::uint32_t runtime_shift =
+    24;  // index of the scheduler, so that walkers see whose task it is
 }  // namespace task_life
 
 namespace leaf_tag {
-inline constexpr std::uintptr_t retry = 1;  // points to a retry_node: try the operation again before resuming
+inline constexpr std::uintptr_t retry =
+    1;  // points to a retry_node: try the operation again before resuming
 inline constexpr std::uintptr_t first = 2;  // never ran: a pending request means it never will
 inline constexpr std::uintptr_t mask = 3;
 }  // namespace leaf_tag
 
 inline constexpr std::uint32_t no_runtime = 0xffff'ffff;
 
-/// What this thread is doing. Reached by one thread-local access; never keep its address across a suspension.
+/// What this thread is doing. Reached by one thread-local access; never keep its address across a
+/// suspension.
 struct execution {
-  task_state* task = nullptr;       // the running task; null in callbacks and outside workers
-  task_state* finished = nullptr;   // set by the final suspension of a root coroutine for the worker to complete
-  int budget = 0;                   // ready awaits left before this resume must let others run
+  task_state* task = nullptr;  // the running task; null in callbacks and outside workers
+  task_state* finished =
+      nullptr;     // set by the final suspension of a root coroutine for the worker to complete
+  int budget = 0;  // ready awaits left before this resume must let others run
   std::uint32_t runtime = no_runtime;  // index of the worker's scheduler
-  void* worker = nullptr;           // detail::worker of this thread, or null
+  void* worker = nullptr;              // detail::worker of this thread, or null
 };
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local execution here;
 
-/// Makes `state` (uninitialised header memory) a task that was not queued yet. `life_bits`: task_life::pinned and any
-/// number of one_handle; frame is added.
+/// Makes `state` (uninitialised header memory) a task that was not queued yet. `life_bits`:
+/// task_life::pinned and any number of one_handle; frame is added.
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
-               std::coroutine_handle<> frame, std::uint32_t life_bits, task_extra* extra = nullptr) noexcept;
+               std::coroutine_handle<> frame, std::uint32_t life_bits,
+               task_extra* extra = nullptr) noexcept;
 /// For a task with a name; null without one. Throws std::bad_alloc.
 task_extra* make_extra(std::string_view name);
 
-/// Puts a task that is not queued into a queue of its scheduler. Any thread. Defined by the scheduler: the one call that
-/// goes up.
+/// Puts a task that is not queued into a queue of its scheduler. Any thread. Defined by the
+/// scheduler: the one call that goes up.
 void schedule(task_state& task) noexcept;
 /// ... behind everything that is ready.
 void schedule_back(task_state& task) noexcept;
-/// Accounting at the end of a task's life, and the report of a failure nobody has seen. Defined by the scheduler too.
+/// Accounting at the end of a task's life, and the report of a failure nobody has seen. Defined by
+/// the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;
 void report_unretrieved(task_state& task) noexcept;
 
-/// Wakes a task whose wait node the caller has claimed. Any thread; never runs the task here. Afterwards the node and the
-/// frame may be gone.
+/// Wakes a task whose wait node the caller has claimed. Any thread; never runs the task here.
+/// Afterwards the node and the frame may be gone.
 void wake(task_state& task) noexcept;
 
-/// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task alive (a handle, a
-/// pin, or being the task). False if it was done already.
+/// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task
+/// alive (a handle, a pin, or being the task). False if it was done already.
 bool cancel(task_state& task) noexcept;
 
-/// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until clear_level().
+/// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until
+/// clear_level().
 void interrupt(task_state& task) noexcept;
 void clear_level(task_state& task) noexcept;
 
 /// asyncio's cancelling() and uncancel(). Reaching zero withdraws a request that was not delivered.
 int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
-/// A scope that made one request of its own takes it back. True: no more requests are left than the `before` it found, so
-/// the cancellation was its own; one that was not delivered is withdrawn then, unless one was pending before.
+/// A scope that made one request of its own takes it back. True: no more requests are left than the
+/// `before` it found, so the cancellation was its own; one that was not delivered is withdrawn
+/// then, unless one was pending before.
 bool retract(task_state& task, int before, bool pending_before) noexcept;
 bool request_pending(const task_state& task) noexcept;
 /// Makes a delivered request pending again, without counting it.
@@ -209,26 +223,29 @@ void shield(task_state& task) noexcept;
 void unshield(task_state& task) noexcept;
 bool is_shielded(const task_state& task) noexcept;
 
-/// The worker's part of completion: destroys the frame of a task whose body has ended, publishes the result, tells the
-/// waiters, and frees the block if nobody holds it.
+/// The worker's part of completion: destroys the frame of a task whose body has ended, publishes
+/// the result, tells the waiters, and frees the block if nobody holds it.
 void complete(task_state& task) noexcept;
 /// Destroys a task that never ran and ends it as cancelled.
 void complete_unstarted(task_state& task) noexcept;
 
-/// Last resort of a shutdown: destroys the frames of a task that waits and will not end. The caller has a pin. False if it
-/// cannot be done now (it runs, or its wake is on the way).
+/// Last resort of a shutdown: destroys the frames of a task that waits and will not end. The caller
+/// has a pin. False if it cannot be done now (it runs, or its wake is on the way).
 bool condemn(task_state& task) noexcept;
 
 /// Handles and pins keep the block and the result alive.
-bool try_pin(task_state& task, std::uint8_t runtime) noexcept;  // false when no live task of this runtime is there
-/// The end of a pinned task will be reported to task_ended as swept. False if it has ended or is marked already.
+bool try_pin(task_state& task,
+             std::uint8_t runtime) noexcept;  // false when no live task of this runtime is there
+/// The end of a pinned task will be reported to task_ended as swept. False if it has ended or is
+/// marked already.
 bool mark_swept(task_state& task) noexcept;
 void add_handle(task_state& task) noexcept;
 void drop_handle(task_state& task) noexcept;
 
 /// Registers a waiter. False if the task is done already: on_done will not be called.
 bool add_waiter(task_state& task, completion_waiter& waiter) noexcept;
-/// Takes a waiter back. False if it is not registered any more: on_done has been or is being called.
+/// Takes a waiter back. False if it is not registered any more: on_done has been or is being
+/// called.
 bool remove_waiter(task_state& task, completion_waiter& waiter) noexcept;
 
 [[nodiscard]] inline bool done(const task_state& task) noexcept {

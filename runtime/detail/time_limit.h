@@ -6,10 +6,12 @@
 
 namespace weft::detail {
 
-/// The core of wait_for and timeout scopes: cancels a task when its time is over, and takes exactly that request back.
+/// The core of wait_for and timeout scopes: cancels a task when its time is over, and takes exactly
+/// that request back.
 ///
-/// asyncio's rule decides whose cancellation it was: on the way out the scope takes its own request back, and the outcome is
-/// a time-out only if no more requests are left than there were on the way in.
+/// asyncio's rule decides whose cancellation it was: on the way out the scope takes its own request
+/// back, and the outcome is a time-out only if no more requests are left than there were on the way
+/// in.
 class time_limit {
  public:
   time_limit() noexcept { timer_.fire = on_fire; }
@@ -17,23 +19,26 @@ class time_limit {
   time_limit& operator=(const time_limit&) = delete;
   ~time_limit() { assert(!active_); }
 
-  /// Begins for the running task. time_point::max(): no limit for now. `over`: it has passed already, which the task
-  /// sees at its first suspension.
+  /// Begins for the running task. time_point::max(): no limit for now. `over`: it has passed
+  /// already, which the task sees at its first suspension.
   void start(clock::time_point when, bool over) noexcept;
-  /// Ends it: afterwards nothing it armed can reach the task. True: the limit passed, and no other cancellation is
-  /// under way; a cancelled_error from inside is a time-out.
+  /// Ends it: afterwards nothing it armed can reach the task. True: the limit passed, and no other
+  /// cancellation is under way; a cancelled_error from inside is a time-out.
   bool finish() noexcept;
   /// Moves the limit. False: it has passed already.
   bool reschedule(clock::time_point when) noexcept;
 
   [[nodiscard]] bool active() const noexcept { return active_; }
-  [[nodiscard]] bool expired() const noexcept { return timer_.expired.load(std::memory_order_acquire); }  // acquire: see expired
+  [[nodiscard]] bool expired() const noexcept {
+    return timer_.expired.load(std::memory_order_acquire);
+  }  // acquire: see expired
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
 
  private:
   struct limit_timer : timer_node {
     task_state* task = nullptr;
-    //   written by  the firing thread (release), read by the task (acquire); set before the cancellation
+    //   written by  the firing thread (release), read by the task (acquire); set before the
+    //   cancellation
     atomic<bool> expired{false};
   };
   static void on_fire(timer_node& self) noexcept;

@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-std::int64_t nanoseconds(clock::time_point when) noexcept { return when.time_since_epoch().count(); }
+std::int64_t nanoseconds(clock::time_point when) noexcept {
+  return when.time_since_epoch().count();
+}
 
 // All wheels, for armed(). Guarded by wheels_lock; links are in the wheels.
 constinit spin_lock wheels_lock;
@@ -60,7 +62,8 @@ bool timer_wheel::disarm(timer_node& timer) noexcept {
   wheel->unfile(timer);
   timer.state.store(timer_node::phase::idle, std::memory_order_relaxed);
   wheel->count_.store(wheel->count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  // next_ stays: a sleep that ends once for nothing is cheaper than a search on each cancelled time-out.
+  // next_ stays: a sleep that ends once for nothing is cheaper than a search on each cancelled
+  // time-out.
   return true;
 }
 
@@ -71,13 +74,16 @@ bool timer_wheel::finish_disarm(timer_node& timer) noexcept {
   return false;
 }
 
-/// Returns when to look at the timer again: the end of its tick, or on a higher level the begin of its slot's window.
+/// Returns when to look at the timer again: the end of its tick, or on a higher level the begin of
+/// its slot's window.
 std::int64_t timer_wheel::file(timer_node& timer) noexcept {
   // Rounded up, so that a slot whose tick has ended holds only timers that are due.
   const std::int64_t when = nanoseconds(timer.when);
   constexpr std::int64_t round_up = (std::int64_t{1} << tick_bits) - 1;
-  std::uint64_t tick = when <= 0 ? 0 : when > never - round_up ? never >> tick_bits
-                                                                : static_cast<std::uint64_t>(when + round_up) >> tick_bits;
+  std::uint64_t tick = when <= 0 ? 0
+                       : when > never - round_up
+                           ? never >> tick_bits
+                           : static_cast<std::uint64_t>(when + round_up) >> tick_bits;
   if (tick <= now_tick_) tick = now_tick_ + 1;
   unsigned level = static_cast<unsigned>(std::bit_width(tick ^ now_tick_) - 1) / level_bits;
   if (level >= levels) {  // beyond the wheel: look again when its last slot comes round
@@ -89,22 +95,28 @@ std::int64_t timer_wheel::file(timer_node& timer) noexcept {
   wheel_[level][timer.slot].push_back(timer);
   occupied_[level] |= std::uint64_t{1} << timer.slot;
   const std::uint64_t look = tick >> (level * level_bits) << (level * level_bits);
-  return look > static_cast<std::uint64_t>(never >> tick_bits) ? never : static_cast<std::int64_t>(look << tick_bits);
+  return look > static_cast<std::uint64_t>(never >> tick_bits)
+             ? never
+             : static_cast<std::int64_t>(look << tick_bits);
 }
 
 void timer_wheel::unfile(timer_node& timer) noexcept {
   intrusive_list<timer_node>::unlink(timer);
-  if (wheel_[timer.level][timer.slot].empty()) occupied_[timer.level] &= ~(std::uint64_t{1} << timer.slot);
+  if (wheel_[timer.level][timer.slot].empty())
+    occupied_[timer.level] &= ~(std::uint64_t{1} << timer.slot);
 }
 
-/// The end of the first occupied slot of level 0, or the begin of the first occupied one above: in nanoseconds.
+/// The end of the first occupied slot of level 0, or the begin of the first occupied one above: in
+/// nanoseconds.
 std::int64_t timer_wheel::compute_next() const noexcept {
   std::uint64_t best = std::numeric_limits<std::uint64_t>::max();
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;
     const unsigned shift = level * level_bits;
     const unsigned current = static_cast<unsigned>((now_tick_ >> shift) % slots);
-    const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)))) + 1;
+    const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(
+                              occupied_[level], static_cast<int>((current + 1) % slots)))) +
+                          1;
     const std::uint64_t tick = ((now_tick_ >> shift) + distance) << shift;
     if (tick < best) best = tick;
   }
@@ -112,7 +124,8 @@ std::int64_t timer_wheel::compute_next() const noexcept {
   return static_cast<std::int64_t>(best << tick_bits);
 }
 
-void timer_wheel::refile_slot(unsigned level, unsigned slot, intrusive_list<timer_node>& due) noexcept {
+void timer_wheel::refile_slot(unsigned level, unsigned slot,
+                              intrusive_list<timer_node>& due) noexcept {
   occupied_[level] &= ~(std::uint64_t{1} << slot);
   intrusive_list<timer_node> moved;
   moved.splice_back(wheel_[level][slot]);
@@ -130,7 +143,8 @@ void timer_wheel::refile_slot(unsigned level, unsigned slot, intrusive_list<time
 void timer_wheel::advance(std::uint64_t tick, intrusive_list<timer_node>& due) noexcept {
   while (now_tick_ < tick) {
     const std::int64_t next = compute_next();
-    const std::uint64_t next_tick = next == never ? tick : static_cast<std::uint64_t>(next) >> tick_bits;
+    const std::uint64_t next_tick =
+        next == never ? tick : static_cast<std::uint64_t>(next) >> tick_bits;
     if (next_tick > tick || next == never) {
       now_tick_ = tick;
       return;
@@ -138,7 +152,8 @@ void timer_wheel::advance(std::uint64_t tick, intrusive_list<timer_node>& due) n
     now_tick_ = next_tick;
     for (unsigned level = levels; level-- > 0;) {
       const unsigned shift = level * level_bits;
-      if ((now_tick_ & ((std::uint64_t{1} << shift) - 1)) != 0) continue;  // no slot of this level begins here
+      if ((now_tick_ & ((std::uint64_t{1} << shift) - 1)) != 0)
+        continue;  // no slot of this level begins here
       const auto slot = static_cast<unsigned>((now_tick_ >> shift) % slots);
       if ((occupied_[level] >> slot & 1) != 0) refile_slot(level, slot, due);
     }
@@ -160,7 +175,8 @@ std::size_t timer_wheel::expire_exactly(clock::time_point now) noexcept {
   for (unsigned level = 0; level < levels; ++level) {
     intrusive_list<timer_node>* slot = first_slot(level);
     timer_node* next = nullptr;
-    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr; timer = next) {
+    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr;
+         timer = next) {
       next = slot->after(*timer);
       if (timer->when > now) continue;
       unfile(*timer);
@@ -205,7 +221,8 @@ clock::time_point timer_wheel::next_deadline() noexcept {
 intrusive_list<timer_node>* timer_wheel::first_slot(unsigned level) noexcept {
   if (occupied_[level] == 0) return nullptr;
   const unsigned current = static_cast<unsigned>((now_tick_ >> (level * level_bits)) % slots);
-  const int distance = std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)));
+  const int distance =
+      std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)));
   return &wheel_[level][(current + 1 + static_cast<unsigned>(distance)) % slots];
 }
 
@@ -214,7 +231,8 @@ clock::time_point timer_wheel::earliest() noexcept {
   clock::time_point best = clock::time_point::max();
   for (unsigned level = 0; level < levels; ++level) {
     intrusive_list<timer_node>* slot = first_slot(level);
-    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr; timer = slot->after(*timer)) {
+    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr;
+         timer = slot->after(*timer)) {
       if (timer->when < best) best = timer->when;
     }
   }

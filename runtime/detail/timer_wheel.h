@@ -2,29 +2,32 @@
 
 // Timers of one worker: a hierarchical wheel (Varghese and Lauck 1987) with occupancy bitmaps.
 //
-// Time is cut into ticks of 2^16 ns (65.5 us). Level 0 has a slot for each of the next 64 ticks, level 1 for each of the
-// next 64 groups of 64 ticks, and so on: 7 levels reach 9 years and later deadlines wait in the last slot and are filed
-// again. A timer is filed by the highest bit in which its tick differs from the current one, so arming and disarming
-// are O(1), and the next deadline is found by counting trailing zeros. A timer fires in the first expire() after its tick
-// has *ended*: never early, at most one tick (and the wake-up) late.
+// Time is cut into ticks of 2^16 ns (65.5 us). Level 0 has a slot for each of the next 64 ticks,
+// level 1 for each of the next 64 groups of 64 ticks, and so on: 7 levels reach 9 years and later
+// deadlines wait in the last slot and are filed again. A timer is filed by the highest bit in which
+// its tick differs from the current one, so arming and disarming are O(1), and the next deadline is
+// found by counting trailing zeros. A timer fires in the first expire() after its tick has *ended*:
+// never early, at most one tick (and the wake-up) late.
 //
-// Who touches it: the owning worker arms and expires; any thread may disarm or rearm (a task cancelled from another
-// worker), and an idle worker expires the wheel of one that stands still. One spin lock guards it all: uncontended it
-// costs 3 ns here, and remote lists, deferred frees and their proofs are not needed.
-// Rejected: a heap (O(log n), and cancelled timers pile up); an unsorted front list before the wheel (saves little more
-// than the bit arithmetic); tokio's millisecond ticks (late by a millisecond on average).
-
-#include <cstdint>
+// Who touches it: the owning worker arms and expires; any thread may disarm or rearm (a task
+// cancelled from another worker), and an idle worker expires the wheel of one that stands still.
+// One spin lock guards it all: uncontended it costs 3 ns here, and remote lists, deferred frees and
+// their proofs are not needed. Rejected: a heap (O(log n), and cancelled timers pile up); an
+// unsorted front list before the wheel (saves little more than the bit arithmetic); tokio's
+// millisecond ticks (late by a millisecond on average).
 
 #include "../clock.h"
 #include "intrusive_list.h"
 #include "spin_lock.h"
 
+#include <cstdint>
+
 namespace weft::detail {
 
 class timer_wheel;
 
-/// A timer: lives in the object that waits. `fire` runs once, on the thread that expires the wheel, without locks held.
+/// A timer: lives in the object that waits. `fire` runs once, on the thread that expires the wheel,
+/// without locks held.
 ///
 ///   idle -> armed (arm) -> idle (disarm) | firing (expire) -> fired
 /// The state is guarded by the wheel's lock, but for the last step (end_fire).
@@ -32,10 +35,11 @@ struct timer_node : list_node {
   enum class phase : std::uint8_t { idle, armed, firing, fired };
 
   clock::time_point when{};
-  /// Ends with end_fire() if the owner may call finish_disarm(), or else with something that lets the owner go on
-  /// (wake); the node may be gone then.
+  /// Ends with end_fire() if the owner may call finish_disarm(), or else with something that lets
+  /// the owner go on (wake); the node may be gone then.
   void (*fire)(timer_node& self) noexcept = nullptr;
-  /// Decides under the wheel's lock whether the timer may fire; null: always. (select: one of several waits.)
+  /// Decides under the wheel's lock whether the timer may fire; null: always. (select: one of
+  /// several waits.)
   bool (*claim)(timer_node& self) noexcept = nullptr;
   timer_wheel* wheel = nullptr;
   //   written by  the wheel, under its lock; fired: by the firing thread, at the end of fire()
@@ -46,7 +50,8 @@ struct timer_node : list_node {
 
   timer_node() noexcept = default;
   /// Copies an idle timer (awaiters may be moved until they are awaited).
-  timer_node(const timer_node& other) noexcept : list_node(), when(other.when), fire(other.fire), claim(other.claim) {}
+  timer_node(const timer_node& other) noexcept
+      : list_node(), when(other.when), fire(other.fire), claim(other.claim) {}
   timer_node& operator=(const timer_node&) = delete;
 
   /// The last thing fire() does with the node.
@@ -66,7 +71,8 @@ class timer_wheel {
   timer_wheel(const timer_wheel&) = delete;
   timer_wheel& operator=(const timer_wheel&) = delete;
 
-  /// Files an idle timer. Any thread. True: it is the earliest now, so that a sleeping owner must look again.
+  /// Files an idle timer. Any thread. True: it is the earliest now, so that a sleeping owner must
+  /// look again.
   bool arm(timer_node& timer) noexcept;
   /// True: it will not fire. False: it has fired or is firing now.
   static bool disarm(timer_node& timer) noexcept;
@@ -89,7 +95,9 @@ class timer_wheel {
     return now.time_since_epoch().count() >= next_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
-  [[nodiscard]] std::size_t size_approx() const noexcept { return count_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t size_approx() const noexcept {
+    return count_.load(std::memory_order_relaxed);
+  }
 
   /// A wheel's place in the list behind armed().
   struct member : list_node {
@@ -118,7 +126,8 @@ class timer_wheel {
 
   // Nanoseconds of the next expiry, and how many timers are filed.
   //   written by  any thread, under lock_
-  //   read by     due() and empty(): relaxed hints; the owner re-reads under the lock before it sleeps
+  //   read by     due() and empty(): relaxed hints; the owner re-reads under the lock before it
+  //   sleeps
   atomic<std::int64_t> next_;
   atomic<std::size_t> count_{0};
   member member_;

@@ -1,37 +1,42 @@
 #pragma once
 
+#include "intrusive_list.h"
+#include "task_state.h"
+
 #include <cassert>
 #include <concepts>
 #include <coroutine>
 #include <cstdint>
-
-#include "intrusive_list.h"
-#include "task_state.h"
 
 namespace weft::detail {
 
 /// Who owns the outcome of a wait after a canceller tried to end it.
 enum class unlink_result : std::uint8_t {
   removed,    // nobody else will wake the task: the canceller does, and the wait is cancelled
-  completed,  // somebody has claimed or will claim the node and wake the task; the request stays pending
-  forwarded,  // the request was passed on (a join cancels its child): it is spent, and the wait goes on
+  completed,  // somebody has claimed or will claim the node and wake the task; the request stays
+              // pending
+  forwarded,  // the request was passed on (a join cancels its child): it is spent, and the wait
+              // goes on
 };
 
 enum class wait_outcome : std::uint8_t { completed, cancelled, interrupted };
 
-/// Several waits of one task of which exactly one may complete (select). Whoever completes a node claims the group first.
+/// Several waits of one task of which exactly one may complete (select). Whoever completes a node
+/// claims the group first.
 ///
-///   written by  any thread that completes a member, under the lock of the member's primitive; the selecting task
-///   pairing     acq_rel: the winner's index is published with what the winner stored in its node
+///   written by  any thread that completes a member, under the lock of the member's primitive; the
+///   selecting task pairing     acq_rel: the winner's index is published with what the winner
+///   stored in its node
 class wait_group {
  public:
   static constexpr std::uint32_t open = ~std::uint32_t{0};
-  static constexpr std::uint32_t held = open - 1;    // somebody tries whether its member can complete
+  static constexpr std::uint32_t held = open - 1;  // somebody tries whether its member can complete
   static constexpr std::uint32_t nobody = open - 2;  // the selecting task was cancelled
 
   /// True: the caller's member is the one that completes.
   bool claim(std::uint32_t member) noexcept;
-  /// In two steps, for an operation that may turn out not to be ready: hold, then claim(held) or let go.
+  /// In two steps, for an operation that may turn out not to be ready: hold, then claim(held) or
+  /// let go.
   bool hold() noexcept;
   void settle(std::uint32_t winner_or_open) noexcept;
   [[nodiscard]] std::uint32_t winner() const noexcept;
@@ -42,9 +47,10 @@ class wait_group {
 
 /// The node of one pending await: lives in the awaiter, in the frame of the coroutine that waits.
 ///
-/// Every primitive keeps its waiters as these and implements `unlink`. It claims a node by taking it out of its list under
-/// its lock and by claim(); then it stores the result and calls wake(*task), after which the node may be gone.
-/// Aligned to 16 so that the wait word has room for its flags.
+/// Every primitive keeps its waiters as these and implements `unlink`. It claims a node by taking
+/// it out of its list under its lock and by claim(); then it stores the result and calls
+/// wake(*task), after which the node may be gone. Aligned to 16 so that the wait word has room for
+/// its flags.
 struct alignas(16) wait_node : list_node {
   task_state* task = nullptr;
   unlink_result (*unlink)(wait_node& self) noexcept = nullptr;
@@ -53,17 +59,18 @@ struct alignas(16) wait_node : list_node {
   wait_outcome outcome = wait_outcome::completed;
   bool awaited = false;
 
-  /// True if the caller may complete this wait. Called under the lock of the primitive; false: skip the node (its group
-  /// has a winner already), leave it unlinked.
+  /// True if the caller may complete this wait. Called under the lock of the primitive; false: skip
+  /// the node (its group has a winner already), leave it unlinked.
   [[nodiscard]] bool claim() noexcept { return group == nullptr || group->claim(member); }
 };
 
-/// Suspends the current task on a published node. False: do not suspend, node.outcome says how the wait ended.
-/// The frame may run elsewhere when this returns true: the caller touches nothing afterwards.
+/// Suspends the current task on a published node. False: do not suspend, node.outcome says how the
+/// wait ended. The frame may run elsewhere when this returns true: the caller touches nothing
+/// afterwards.
 [[nodiscard]] bool arm(wait_node& node) noexcept;
 
-/// Throws what an interrupted or cancelled wait of the current task has to throw: cancelled_error, or timeout_error of the
-/// innermost expired deadline.
+/// Throws what an interrupted or cancelled wait of the current task has to throw: cancelled_error,
+/// or timeout_error of the innermost expired deadline.
 [[noreturn]] void throw_interrupted(wait_outcome outcome);
 
 /// An awaitable is awaited once: throws invalid_state_error.
@@ -79,11 +86,13 @@ void reschedule_current() noexcept;
 ///
 /// Op (the derived class) provides
 ///   bool try_now() noexcept      complete without waiting, if possible
-///   bool publish() noexcept      under the primitive's lock: complete (false), or link the node so that others see it (true)
-///   T take()                     the result of a completed operation; may throw the operation's own errors
-/// and sets wait_node::unlink. publish() must try again: try_now() is skipped when the operation budget is used up, and
-/// something may have happened in between. When publish() can complete at once it calls claim() first, and if that says
-/// no it returns true without linking the node: a select has another winner. An Op may be moved until it is awaited and is awaited once.
+///   bool publish() noexcept      under the primitive's lock: complete (false), or link the node so
+///   that others see it (true) T take()                     the result of a completed operation;
+///   may throw the operation's own errors
+/// and sets wait_node::unlink. publish() must try again: try_now() is skipped when the operation
+/// budget is used up, and something may have happened in between. When publish() can complete at
+/// once it calls claim() first, and if that says no it returns true without linking the node: a
+/// select has another winner. An Op may be moved until it is awaited and is awaited once.
 ///
 /// Cancellation: cancelled or interrupted waits throw from await_resume; nothing was taken then.
 /// Cost: no allocation; two atomic operations besides the primitive's own when it has to wait.
@@ -91,7 +100,8 @@ template <class Op>
 class leaf_operation : public wait_node {
  public:
   bool await_ready() {
-    if (awaited) [[unlikely]] throw_awaited_twice();
+    if (awaited) [[unlikely]]
+      throw_awaited_twice();
     awaited = true;
     return here.budget > 0 && (--here.budget, self().try_now());
   }
@@ -105,7 +115,8 @@ class leaf_operation : public wait_node {
     return true;
   }
   auto await_resume() -> decltype(auto) {
-    if (outcome != wait_outcome::completed) [[unlikely]] throw_interrupted(outcome);
+    if (outcome != wait_outcome::completed) [[unlikely]]
+      throw_interrupted(outcome);
     return self().take();
   }
 

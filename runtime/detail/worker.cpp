@@ -1,23 +1,26 @@
 #include "worker.h"
 
-#include <algorithm>
-#include <cassert>
-#include <utility>
-
 #include "../clock.h"
 #include "io_operation.h"
 #include "scheduler.h"
 #include "wait_node.h"
 
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
 namespace weft::detail {
 namespace {
 
-// Between two looks at the reactor while tasks are ready: bounds what a busy worker adds to the latency of I/O.
+// Between two looks at the reactor while tasks are ready: bounds what a busy worker adds to the
+// latency of I/O.
 constexpr std::uint64_t batch_ns = 100'000;
 constexpr std::uint32_t steps_max = 1024;
-// A backlog is worth waking another worker when running it here takes longer than the wake-up itself.
+// A backlog is worth waking another worker when running it here takes longer than the wake-up
+// itself.
 constexpr std::uint64_t worth_waking_ns = 50'000;
-// ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to another cache.
+// ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to
+// another cache.
 constexpr std::uint64_t worth_stealing_ns = 10'000;
 // A look at the backlog every so many pushes, and at the end of each batch.
 constexpr std::uint32_t pushes_between_looks = 32;
@@ -27,12 +30,18 @@ constexpr std::int64_t watch_min_ns = 1'000'000;
 constexpr std::int64_t watch_max_ns = 4'000'000;
 constexpr std::uint64_t stands_still_ns = 500'000;
 
-std::uint64_t now_ns() noexcept { return static_cast<std::uint64_t>(clock::now().time_since_epoch().count()); }
+std::uint64_t now_ns() noexcept {
+  return static_cast<std::uint64_t>(clock::now().time_since_epoch().count());
+}
 
 }  // namespace
 
 worker::worker(scheduler& owner, unsigned index, bool single)
-    : scheduler_(owner), index_(index), single_(single), random_(index * 2654435761u + 1), timers_(clock::now()) {}
+    : scheduler_(owner),
+      index_(index),
+      single_(single),
+      random_(index * 2654435761u + 1),
+      timers_(clock::now()) {}
 
 worker::attachment::attachment(worker& self) noexcept {
   assert(here.worker == nullptr);
@@ -47,7 +56,8 @@ worker::attachment::~attachment() {
   set_thread_clock(nullptr);
 }
 
-// The loop ---------------------------------------------------------------------------------------------------------
+// The loop
+// ---------------------------------------------------------------------------------------------------------
 
 void worker::run(const atomic<bool>& leave) noexcept {
   batch_begin_ns_ = now_ns();
@@ -87,8 +97,8 @@ task_state* worker::next_shared() noexcept {
   return overflowed_.load(std::memory_order_relaxed) ? pop_overflow() : nullptr;
 }
 
-/// The last step of a shutdown: a queued task is destroyed instead of resumed, wherever it was. Nobody holds its nodes: its
-/// wait is over.
+/// The last step of a shutdown: a queued task is destroyed instead of resumed, wherever it was.
+/// Nobody holds its nodes: its wait is over.
 static void make_unstarted(task_state& task) noexcept {
   auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
   task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
@@ -116,14 +126,18 @@ void worker::execute(task_state& task) noexcept {
   here.budget = operations_per_resume;
   task.worker = static_cast<std::uint16_t>(index_);
   tick_.store(tick_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (scheduler_.destroying()) [[unlikely]] make_unstarted(task);
+  if (scheduler_.destroying()) [[unlikely]]
+    make_unstarted(task);
   void* leaf = task.leaf;
-  if ((reinterpret_cast<std::uintptr_t>(leaf) & leaf_tag::mask) != 0) [[unlikely]] leaf = prepare(task);
+  if ((reinterpret_cast<std::uintptr_t>(leaf) & leaf_tag::mask) != 0) [[unlikely]]
+    leaf = prepare(task);
   if (leaf != nullptr) std::coroutine_handle<>::from_address(leaf).resume();
-  // A task that suspends or ends leaves its forks to others: the deque holds children of the running task only.
-  if (!forks_.empty_approx()) [[unlikely]] flush_forks();
-  // Without a current task, so that whom the end of this one wakes goes to the ring, not the next slot: who joins many
-  // tasks would be resumed for each of them.
+  // A task that suspends or ends leaves its forks to others: the deque holds children of the
+  // running task only.
+  if (!forks_.empty_approx()) [[unlikely]]
+    flush_forks();
+  // Without a current task, so that whom the end of this one wakes goes to the ring, not the next
+  // slot: who joins many tasks would be resumed for each of them.
   here.task = nullptr;
   if (task_state* finished = std::exchange(here.finished, nullptr)) complete(*finished);
 }
@@ -135,7 +149,8 @@ void worker::flush_forks() noexcept {
 }
 
 task_state& worker::adopted(task_state& child) noexcept {
-  init_task(child, *child.type, scheduler_.index(), std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle);
+  init_task(child, *child.type, scheduler_.index(),
+            std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle);
   worker_counters::add(counters_.spawned);
   return child;
 }
@@ -145,7 +160,8 @@ void worker::end_batch() noexcept {
   const std::uint64_t step = (now - batch_begin_ns_) / batch_;
   step_ns_ = (step_ns_ * 3 + step) / 4;
   shared_step_ns_.store(step_ns_, std::memory_order_relaxed);
-  batch_ = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
+  batch_ = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
   steps_left_ = batch_;
   drain_inbox();
   poll_now();
@@ -177,7 +193,8 @@ bool worker::poll_now() noexcept {
   return found > 0;
 }
 
-// Queues -----------------------------------------------------------------------------------------------------------
+// Queues
+// -----------------------------------------------------------------------------------------------------------
 
 void worker::push(task_state& task) noexcept {
   const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
@@ -185,7 +202,8 @@ void worker::push(task_state& task) noexcept {
   if (single_ || pinned) return local_.push(task);
   if (here.task == nullptr) return push_ring(task);
   // acq_rel: see next_.
-  if (task_state* displaced = next_.exchange(&task, std::memory_order_acq_rel)) push_ring(*displaced);
+  if (task_state* displaced = next_.exchange(&task, std::memory_order_acq_rel))
+    push_ring(*displaced);
 }
 
 void worker::push_back(task_state& task) noexcept {
@@ -197,7 +215,8 @@ void worker::push_back(task_state& task) noexcept {
 
 void worker::push_ring(task_state& task) noexcept {
   if (!overflowed_.load(std::memory_order_relaxed) && ring_.push(task)) {
-    if (++pushes_ % pushes_between_looks == 0) [[unlikely]] share_backlog();
+    if (++pushes_ % pushes_between_looks == 0) [[unlikely]]
+      share_backlog();
     return;
   }
   if (++pushes_ % pushes_between_looks == 0) share_backlog();
@@ -229,7 +248,8 @@ void worker::push_remote(task_state& task) noexcept {
 
 void worker::notify() noexcept {
   // acq_rel: one notifier makes the system call.
-  if (state_.exchange(state::notified, std::memory_order_acq_rel) == state::asleep) poller_.notify();
+  if (state_.exchange(state::notified, std::memory_order_acq_rel) == state::asleep)
+    poller_.notify();
 }
 
 std::uint64_t worker::backlog_ns() const noexcept {
@@ -244,7 +264,8 @@ void worker::share_backlog() noexcept {
 }
 
 void worker::offer_forks() noexcept {
-  if (!single_ && scheduler_.idle().anyone_asleep()) [[unlikely]] wake_searcher();
+  if (!single_ && scheduler_.idle().anyone_asleep()) [[unlikely]]
+    wake_searcher();
 }
 
 void worker::wake_searcher() noexcept {
@@ -256,7 +277,8 @@ void worker::wake_searcher() noexcept {
   sleeper.notify();
 }
 
-// Stealing ---------------------------------------------------------------------------------------------------------
+// Stealing
+// ---------------------------------------------------------------------------------------------------------
 
 bool worker::find_work() noexcept {
   const unsigned count = scheduler_.size();
@@ -288,7 +310,8 @@ bool worker::steal_from(worker& victim, std::uint64_t least) noexcept {
   task_fifo taken;
   {
     const spin_guard guard(victim.overflow_lock_);
-    for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !victim.overflow_.empty(); ++moved) {
+    for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !victim.overflow_.empty();
+         ++moved) {
       taken.push(*victim.overflow_.pop());
     }
     victim.overflowed_.store(!victim.overflow_.empty(), std::memory_order_relaxed);
@@ -322,7 +345,8 @@ void worker::help_until_done(task_state& child) noexcept {
   here = outer;
 }
 
-// Rescue -----------------------------------------------------------------------------------------------------------
+// Rescue
+// -----------------------------------------------------------------------------------------------------------
 
 /// Takes over all that can be taken from a worker whose tick stands still.
 bool worker::rescue(worker& stuck) noexcept {
@@ -336,8 +360,10 @@ bool worker::rescue(worker& stuck) noexcept {
   task_fifo arrived;
   if (stuck.inbox_.take(arrived) > 0) {
     while (task_state* task = arrived.pop()) {
-      if ((task->life.load(std::memory_order_relaxed) & task_life::pinned) != 0 && task->worker == stuck.index_) {
-        stuck.push_remote(*task);  // it has to wait for its worker, who may have gone to sleep by now
+      if ((task->life.load(std::memory_order_relaxed) & task_life::pinned) != 0 &&
+          task->worker == stuck.index_) {
+        stuck.push_remote(
+            *task);  // it has to wait for its worker, who may have gone to sleep by now
       } else {
         push_back(*task);
         found = true;
@@ -353,8 +379,8 @@ bool worker::rescue(worker& stuck) noexcept {
       found = true;
     }
   }
-  // The look may have swallowed a notification that was on its way to the owner, who went to sleep meanwhile.
-  // acquire: pairs with the exchange in notify().
+  // The look may have swallowed a notification that was on its way to the owner, who went to sleep
+  // meanwhile. acquire: pairs with the exchange in notify().
   if (stuck.state_.load(std::memory_order_acquire) == state::notified) stuck.poller_.notify();
   const clock::time_point now = clock::now();
   if (stuck.timers_.due(now)) found |= stuck.timers_.expire(now) > 0;
@@ -365,7 +391,8 @@ bool worker::rescue(worker& stuck) noexcept {
 /// The watcher's round. True: somebody is still busy, keep watching.
 bool worker::watch() noexcept {
   const std::uint64_t now = now_ns();
-  if (now - last_watch_ns_ < stands_still_ns) return true;  // too soon to tell a long step from a short one
+  if (now - last_watch_ns_ < stands_still_ns)
+    return true;  // too soon to tell a long step from a short one
   last_watch_ns_ = now;
   bool active = false;
   bool rescued = false;
@@ -374,7 +401,8 @@ bool worker::watch() noexcept {
     worker& other = scheduler_.worker_at(i);
     if (&other == this) continue;
     const std::uint64_t tick = other.tick_.load(std::memory_order_relaxed);
-    const bool asleep = (sleepers >> i & 1) != 0 || other.state_.load(std::memory_order_relaxed) != state::awake;
+    const bool asleep =
+        (sleepers >> i & 1) != 0 || other.state_.load(std::memory_order_relaxed) != state::awake;
     const bool moved = tick != seen_ticks_[i];
     seen_ticks_[i] = tick;
     active |= moved || !asleep;
@@ -392,7 +420,8 @@ void worker::call_watcher() noexcept {
   if (chosen != idle_set::nobody) scheduler_.worker_at(chosen).notify();
 }
 
-// Sleeping ---------------------------------------------------------------------------------------------------------
+// Sleeping
+// ---------------------------------------------------------------------------------------------------------
 
 std::size_t worker::dispatch(std::int64_t timeout_ns) noexcept {
   poll_event events[poller::batch];
@@ -415,7 +444,8 @@ std::int64_t worker::sleep_limit_ns() noexcept {
 }
 
 bool worker::has_ready() const noexcept {
-  return !local_.empty() || next_.load(std::memory_order_relaxed) != nullptr || ring_.size_approx() > 0;
+  return !local_.empty() || next_.load(std::memory_order_relaxed) != nullptr ||
+         ring_.size_approx() > 0;
 }
 
 void worker::park() noexcept {
@@ -425,7 +455,8 @@ void worker::park() noexcept {
   std::int64_t limit = sleep_limit_ns();
   idle.fall_asleep(index_);
   // Somebody is busy, or was a moment ago: one of the sleepers looks after them.
-  const bool watching = (others_active_ || idle.sleepers() != scheduler_.everyone()) && idle.become_watcher(index_);
+  const bool watching =
+      (others_active_ || idle.sleepers() != scheduler_.everyone()) && idle.become_watcher(index_);
   if (watching) limit = limit < 0 ? watch_ns_ : std::min(limit, watch_ns_);
   sleep(limit);
   idle.wake_up(index_);
@@ -436,12 +467,15 @@ void worker::park() noexcept {
   call_watcher();
 }
 
-/// Virtual time stands still while anything can run; then it jumps to the next timer. With neither it is a deadlock.
+/// Virtual time stands still while anything can run; then it jumps to the next timer. With neither
+/// it is a deadlock.
 void worker::park_in_virtual_time() noexcept {
   if (io_source::registrations() > 0 && dispatch(0) > 0) return;
-  // Others are at work for us. Their end may wake nobody (a call that was abandoned), so look again soon.
-  // acquire: see scheduler::away.
-  const bool others_work = scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 || scheduler_.blocking().pending() > 0;
+  // Others are at work for us. Their end may wake nobody (a call that was abandoned), so look again
+  // soon. acquire: see scheduler::away.
+  const bool others_work =
+      scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 ||
+      scheduler_.blocking().pending() > 0;
   if (others_work) return sleep(1'000'000);
   if (!inbox_.empty()) return;  // ... and just now they came back: it is not time yet
   const clock::time_point next = timers_.earliest();
@@ -459,10 +493,12 @@ void worker::park_in_virtual_time() noexcept {
 void worker::sleep(std::int64_t timeout_ns) noexcept {
   // seq_cst: FALLING ASLEEP, park side.
   state_.exchange(state::asleep, std::memory_order_seq_cst);
-  if (!inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire)) timeout_ns = 0;  // acquire: see stopping_
+  if (!inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
+    timeout_ns = 0;  // acquire: see stopping_
   worker_counters::add(counters_.parks);
   dispatch(timeout_ns);
-  state_.exchange(state::awake, std::memory_order_acq_rel);  // acq_rel: what the notifier did before is seen
+  state_.exchange(state::awake,
+                  std::memory_order_acq_rel);  // acq_rel: what the notifier did before is seen
   if (!scheduler_.virtual_time()) {
     const clock::time_point now = clock::now();
     if (timers_.due(now)) timers_.expire(now);

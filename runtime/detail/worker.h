@@ -2,29 +2,29 @@
 
 // One thread that runs tasks.
 //
-// Its loop reads: run the next task; every 100 us, or when there is none, look at inbox, timers and descriptors; then
-// steal; then sleep in the own poller until an event, a timer or a notification.
+// Its loop reads: run the next task; every 100 us, or when there is none, look at inbox, timers and
+// descriptors; then steal; then sleep in the own poller until an event, a timer or a notification.
 //
 // Where the next task comes from, in order:
-//   local     tasks that must not move (spawn_local), and all tasks of a runtime with one worker: a plain list
-//   next slot the task that the running task woke last: its data is in this cache. At most a few in a row
-//   ring      ready tasks, first in first out, open to thieves (run_queue.h)
+//   local     tasks that must not move (spawn_local), and all tasks of a runtime with one worker: a
+//   plain list next slot the task that the running task woke last: its data is in this cache. At
+//   most a few in a row ring      ready tasks, first in first out, open to thieves (run_queue.h)
 //   overflow  what did not fit into the ring
-// Tasks of other threads arrive through the inbox. With one worker there is only the local list, the order is asyncio's.
+// Tasks of other threads arrive through the inbox. With one worker there is only the local list,
+// the order is asyncio's.
 //
-// WHEN TO WAKE ANOTHER WORKER decides more than any queue: waking a thread costs 10-50 us on two CPUs, a task 50 ns. So a
-// push looks at the backlog in time (tasks times their average step) and wakes a sleeper only when the backlog is worth
-// it. What this estimate misses (a task that suddenly computes for long) the watcher finds within a few milliseconds: an
-// idle worker that looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands
+// WHEN TO WAKE ANOTHER WORKER decides more than any queue: waking a thread costs 10-50 us on two
+// CPUs, a task 50 ns. So a push looks at the backlog in time (tasks times their average step) and
+// wakes a sleeper only when the backlog is worth it. What this estimate misses (a task that
+// suddenly computes for long) the watcher finds within a few milliseconds: an idle worker that
+// looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands
 // still: ring, next slot, overflow, inbox, forks, its timers and its poller.
 //
 // FALLING ASLEEP against a push into the inbox is a store-load race:
 //   park:  1. state_ = asleep (seq_cst)    2. look into the inbox (seq_cst)
 //   push:  1. inbox push (seq_cst CAS)     2. look at state_ (seq_cst)
-// One of the two sees the other, so a task in the inbox never waits for a sleeping worker. The other queues are filled by
-// their owner only, who is awake.
-
-#include <cstdint>
+// One of the two sees the other, so a task in the inbox never waits for a sleeping worker. The
+// other queues are filled by their owner only, who is awake.
 
 #include "fork_deque.h"
 #include "idle_set.h"
@@ -34,6 +34,8 @@
 #include "spin_lock.h"
 #include "task_fifo.h"
 #include "timer_wheel.h"
+
+#include <cstdint>
 
 namespace weft::detail {
 
@@ -91,7 +93,9 @@ class worker {
   timer_wheel& timers() noexcept { return timers_; }
   poller& poll() noexcept { return poller_; }
   worker_counters& counters() noexcept { return counters_; }
-  [[nodiscard]] std::uint64_t steps() const noexcept { return tick_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t steps() const noexcept {
+    return tick_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] scheduler& home() noexcept { return scheduler_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
 
@@ -99,8 +103,8 @@ class worker {
   void offer_forks() noexcept;
   /// A forked child that will not run in place becomes a task; its fork object has the handle.
   task_state& adopted(task_state& child) noexcept;
-  /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork that was taken and never
-  /// awaited. The only place where tasks nest on one stack.
+  /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork
+  /// that was taken and never awaited. The only place where tasks nest on one stack.
   void help_until_done(task_state& child) noexcept;
 
  private:
@@ -150,14 +154,15 @@ class worker {
   std::uint32_t pushes_ = 0;
   std::uint64_t batch_begin_ns_ = 0;
   std::uint64_t step_ns_ = 500;  // moving average
-  bool others_active_ = false;    // at the last look as the watcher
+  bool others_active_ = false;   // at the last look as the watcher
   std::int64_t watch_ns_ = 1'000'000;
   std::uint64_t last_watch_ns_ = 0;
   std::uint64_t seen_ticks_[idle_set::workers_max] = {};
   std::uint32_t random_;
 
   // Shared with thieves and rescuers.
-  //   next_  written by the owner (exchange), taken by a rescuer (exchange); acq_rel: passes the task on
+  //   next_  written by the owner (exchange), taken by a rescuer (exchange); acq_rel: passes the
+  //   task on
   alignas(cache_line) atomic<task_state*> next_{nullptr};
   //   tick_  steps so far; written by the owner; read by watchers and metrics; relaxed: a clock
   atomic<std::uint64_t> tick_{0};
@@ -169,7 +174,7 @@ class worker {
   atomic<std::uint64_t> shared_step_ns_{500};
   run_queue ring_;
   spin_lock overflow_lock_;
-  task_fifo overflow_;  // guarded by overflow_lock_
+  task_fifo overflow_;              // guarded by overflow_lock_
   atomic<bool> overflowed_{false};  // a hint that overflow_ is not empty; written under the lock
   inbox inbox_;
   fork_deque forks_;
