@@ -490,7 +490,7 @@ TEST_P(JoinHandle, FailureInAHandle_IsUsableAfterItsRuntime) {
 
 // ---- Done callbacks ----------------------------------------------------------------------------
 
-TEST_P(SpawnOrder, DoneCallbacks_RunOnceInOrderOfRegistration) {
+TEST_P(JoinHandle, DoneCallbacks_RunOnceInOrderOfRegistration) {
   run([]() -> task<> {
     event go;
     event last;

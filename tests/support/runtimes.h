@@ -10,8 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <exception>
-#include <ostream>
 #include <type_traits>
 #include <utility>
 
@@ -84,6 +84,11 @@ task<ending> ending_of(join_handle<T>& awaited) {
   const auto ended = co_await catch_all(awaited);
   if (awaited.cancelled()) co_return ending::cancelled;
   co_return ended.ok() ? ending::value : ending::error;
+}
+
+/// Lets others run until `count` tasks wait for something.
+inline task<> until_waiters(std::int64_t count) {
+  while (take_ledger().waiters < count) co_await yield();
 }
 
 /// After each test of the program nothing of the library is alive.
