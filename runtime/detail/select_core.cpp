@@ -82,7 +82,9 @@ void select_core::on_child_done(completion_waiter& self, task_state& child) noex
   select_core& core = *watch.core;
   if (child.type->failed(child)) mark_retrieved(child);
   task_state& parent = *core.task;
-  if (core.arms_group_.claim(watch.index)) wake(parent);
+  // A descriptor operation has claimed the group itself, before its system call, and woken nobody.
+  const bool won = core.arms_group_.claim(watch.index) || core.arms_group_.winner() == watch.index;
+  if (won) wake(parent);
   if (core.live_.fetch_sub(1, std::memory_order_acq_rel) == 1) wake(parent);  // acq_rel: see live_
 }
 
