@@ -202,6 +202,36 @@ TEST_P(Cancel, OneRequest_InterruptsOneAwait) {
   });
 }
 
+TEST_P(CancelOrder, RequestsBeforeTheTaskRunsAgain_AreOneExceptionAndNCounts) {
+  run([]() -> task<> {
+    event never;
+    int exceptions = 0;
+    int counted = 0;
+    auto child = co_await spawn_waiting([&]() -> task<> {
+      for (int i = 0; i < 3; ++i) {
+        try {
+          if (i == 0) {
+            co_await never.wait();
+          } else {
+            co_await yield();
+          }
+        } catch (const cancelled_error&) {
+          ++exceptions;
+          counted = this_task::cancelling();
+        }
+      }
+    });
+
+    child.cancel();
+    child.cancel();
+    child.cancel();
+    co_await child;
+
+    EXPECT_EQ(exceptions, 1);
+    EXPECT_EQ(counted, 3);
+  });
+}
+
 TEST_P(Cancel, SecondRequest_InterruptsTheCleanUp) {
   run([]() -> task<> {
     event never;
@@ -762,6 +792,51 @@ TEST_P(CancelOrder, RequestAtEachSuspension_EndsTheTaskThere) {
 
       EXPECT_EQ(how, ending::cancelled) << "at suspension " << n;
       EXPECT_EQ(reached, n);
+    });
+    EXPECT_EQ(take_ledger().frames, 0);
+    EXPECT_EQ(take_ledger().timers, 0);
+  }
+}
+
+TEST_P(CancelOrder, RequestForwardedToATaskThatHadCompleted_StaysPending) {
+  run([]() -> task<> {
+    event gate;
+    auto inner = co_await spawn_waiting(wait_on, std::ref(gate));
+    bool completed = false;
+    auto outer = co_await spawn_waiting([&]() -> task<> {
+      co_await inner;
+      completed = true;
+      co_await yield();
+      ADD_FAILURE() << "the request was lost";
+    });
+
+    gate.set();
+    outer.cancel();
+    const ending how = co_await ending_of(outer);
+
+    EXPECT_TRUE(completed);
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST(CancelAtEachStep, RequestAtEveryMomentOfTime_EndsTheTaskAndLeavesNothing) {
+  for (int moment = 0; moment < 240; ++moment) {
+    test_runtime rt;
+    rt.run([moment]() -> task<> {
+      int reached = 0;
+      const std::function<void()> nothing = [] {};
+      auto child = spawn(awaits_of_all_kinds(reached, nothing));
+      for (int i = 0; i < moment % 6; ++i) co_await yield();
+      co_await sleep(200us * (moment / 6));
+
+      const bool asked = child.cancel();
+      const ending how = co_await ending_of(child);
+
+      if (asked) {
+        EXPECT_EQ(how, ending::cancelled) << "at moment " << moment;
+      } else {
+        EXPECT_EQ(how, ending::value);
+      }
     });
     EXPECT_EQ(take_ledger().frames, 0);
     EXPECT_EQ(take_ledger().timers, 0);

@@ -539,6 +539,33 @@ TEST_P(SpawnOrder, DoneCallback_SeesTheTaskDone) {
   });
 }
 
+TEST_P(JoinHandle, DoneCallbackOfADetachedTask_RunsToo) {
+  run([]() -> task<> {
+    event called;
+    event go;
+    auto child = spawn(wait_on(go));
+    child.add_done_callback([&] { called.set(); });
+
+    child.detach();
+    go.set();
+    co_await called.wait();
+
+    EXPECT_TRUE(called.is_set());
+  });
+}
+
+TEST_P(JoinHandle, DoneCallbackOfATaskThatEndsInTheShutdown_RunsToo) {
+  std::atomic<int> called{0};
+
+  run([&]() -> task<> {
+    auto child = spawn(sleep(1h));
+    child.add_done_callback([&] { ++called; });
+    co_await yield();
+  });
+
+  EXPECT_EQ(called.load(), 1);
+}
+
 // ---- Failures that nobody sees -----------------------------------------------------------------
 
 /// What the exception handler was told.
