@@ -1,0 +1,846 @@
+#include "runtimes.h"
+#include <weft/runtime/cancel.h>
+#include <weft/runtime/gather.h>
+#include <weft/runtime/shield.h>
+#include <weft/runtime/sleep.h>
+#include <weft/runtime/task_group.h>
+#include <weft/runtime/timeout.h>
+#include <weft/sync/event.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace weft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class WaitFor : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, WaitFor, every_kind(), name_of);
+class Timeout : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Timeout, every_kind(), name_of);
+class Deadline : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Deadline, every_kind(), name_of);
+
+constexpr auto wake_at = &weft::sleep_until;
+
+task<> wait_on(event& gate) {
+  co_await gate.wait();
+}
+task<int> value_after(clock::duration d) {
+  co_await sleep(d);
+  co_return 7;
+}
+task<int> swallow_and_return(event& never) {
+  try {
+    co_await never.wait();
+  } catch (const cancelled_error&) {  // swallowed on purpose
+  }
+  co_return 7;
+}
+task<> sleep_an_hour() {
+  co_await sleep(1h);
+}
+
+// ---- wait_for ----------------------------------------------------------------------------------
+
+TEST_P(WaitFor, Value_InTimeIsGiven) {
+  run([]() -> task<> {
+    const int got = co_await wait_for(value_after(100us), 1h);
+
+    EXPECT_EQ(got, 7);
+    EXPECT_EQ(take_ledger().timers, 0);  // disarmed
+  });
+}
+
+TEST_P(WaitFor, Failure_InTimeIsRethrown) {
+  run([]() -> task<> {
+    const auto fail = []() -> task<> {
+      co_await yield();
+      throw std::runtime_error("own");
+    };
+
+    const auto ended = co_await catch_all(wait_for(fail(), 1h));
+
+    EXPECT_TRUE(ended.threw<std::runtime_error>());
+    EXPECT_FALSE(ended.threw<timeout_error>());
+  });
+}
+
+TEST(WaitForInTime, Expiry_CancelsTheInnerWait) {
+  test_runtime rt;
+  event never;
+
+  rt.run([&]() -> task<> {
+    const auto ended = co_await catch_all(wait_for(never.wait(), 50ms));
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);  // exactly: nobody slept
+  EXPECT_FALSE(never.has_waiters());
+}
+
+TEST_P(WaitFor, Expiry_NeverComesEarly) {
+  run([]() -> task<> {
+    const auto begin = now();
+
+    const auto ended = co_await catch_all(wait_for(sleep_an_hour(), 1ms));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_GE(now() - begin, 1ms);
+  });
+}
+
+TEST(WaitForInTime, Expiry_WaitsForTheCleanUpOfTheInner) {
+  test_runtime rt;
+  bool cleaned = false;
+
+  rt.run([&]() -> task<> {
+    const auto cleanup = [&]() -> task<> {
+      co_await sleep(30ms);
+      cleaned = true;
+    };
+    const auto ended = co_await catch_all(wait_for(try_finally(sleep_an_hour, cleanup), 10ms));
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_TRUE(cleaned);
+  EXPECT_EQ(rt.clock().elapsed(), 40ms);
+}
+
+TEST_P(WaitFor, FailureOfTheCleanUp_ComesOutInsteadOfTheTimeOut) {
+  run([]() -> task<> {
+    const auto fail = []() -> task<> {
+      throw std::logic_error("clean-up");
+      co_return;
+    };
+
+    const auto ended = co_await catch_all(wait_for(try_finally(sleep_an_hour, fail), 100us));
+
+    EXPECT_TRUE(ended.threw<std::logic_error>());
+  });
+}
+
+TEST_P(WaitFor, ValueInSpiteOfTheCancellation_IsGiven) {
+  run([]() -> task<> {
+    event never;
+
+    const int got = co_await wait_for(swallow_and_return(never), 100us);
+
+    EXPECT_EQ(got, 7);
+    EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST(WaitForInTime, ResultAndExpiryInEitherOrder_AreDecidedOnce) {
+  for (const bool limit_first : {false, true}) {
+    test_runtime rt;
+    rt.run([&]() -> task<> {
+      event gate;
+      auto opening = spawn([&]() -> task<> {
+        co_await sleep(limit_first ? 10ms + 1ns : 10ms);
+        gate.set();
+      });
+      co_await yield();
+
+      const auto ended = co_await catch_all(wait_for(gate.wait(), 10ms));
+
+      if (!limit_first) EXPECT_TRUE(ended.ok() || ended.threw<timeout_error>());
+      if (limit_first) EXPECT_TRUE(ended.threw<timeout_error>());
+      EXPECT_EQ(this_task::cancelling(), 0);
+      co_await yield();  // nothing is left that could interrupt
+      co_await opening;
+    });
+  }
+}
+
+TEST_P(WaitFor, LimitOfZero_NeverStartsATask) {
+  run([]() -> task<> {
+    bool ran = false;
+    const auto note = [&]() -> task<> {
+      ran = true;
+      co_return;
+    };
+
+    const auto at_zero = co_await catch_all(wait_for(note(), 0s));
+    const auto below = co_await catch_all(wait_for(note(), -1s));
+
+    EXPECT_TRUE(at_zero.threw<timeout_error>());
+    EXPECT_TRUE(below.threw<timeout_error>());
+    EXPECT_FALSE(ran);
+  });
+}
+
+TEST_P(WaitFor, LimitOfZero_GivesWhatIsThere) {
+  run([]() -> task<> {
+    auto finished = spawn(value_after(0s));
+    (void)co_await finished;
+
+    const int got = co_await wait_for(finished, 0s);
+
+    EXPECT_EQ(got, 7);
+  });
+}
+
+TEST_P(WaitFor, LimitOfZero_CancelsAndAwaitsARunningTask) {
+  run([]() -> task<> {
+    event never;
+    auto running = co_await spawn_waiting(wait_on, std::ref(never));
+
+    bool timed_out = false;
+    try {
+      co_await wait_for(running, 0s);
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+
+    EXPECT_TRUE(timed_out);
+    EXPECT_TRUE(running.cancelled());
+  });
+}
+
+TEST_P(WaitFor, CancelledCaller_CancelsTheInnerAndWaitsForIt) {
+  run([]() -> task<> {
+    event never;
+    auto inner = co_await spawn_waiting(wait_on, std::ref(never));
+    auto outer = co_await spawn_waiting([&]() -> task<> { co_await wait_for(inner, 1h); });
+
+    outer.cancel();
+    const ending how = co_await ending_of(outer);
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_TRUE(inner.cancelled());
+  });
+}
+
+TEST(WaitForInTime, CallerCancelledAsTheInnerFinishes_GetsTheValueAndKeepsTheRequest) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    event gate;
+    bool got = false;
+    auto caller = co_await spawn_waiting([&]() -> task<> {
+      co_await wait_for(gate.wait(), 1h);
+      got = true;
+      co_await yield();
+      ADD_FAILURE() << "the request was lost";
+    });
+
+    gate.set();
+    caller.cancel();
+    const ending how = co_await ending_of(caller);
+
+    EXPECT_TRUE(got);
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(WaitFor, ShieldedTask_IsNotTouchedByTheTimeOut) {
+  run([]() -> task<> {
+    event gate;
+    auto work = co_await spawn_waiting(wait_on, std::ref(gate));
+
+    const auto ended = co_await catch_all(wait_for(shield(work), 100us));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_FALSE(work.done());
+    gate.set();
+    co_await work;
+  });
+}
+
+TEST(WaitForInTime, InnerOfNestedLimits_ExpiresFirstAndTheOuterGoesOn) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto body = []() -> task<int> {
+      const auto inner = co_await catch_all(wait_for(sleep_an_hour(), 10ms));
+      EXPECT_TRUE(inner.threw<timeout_error>());
+      co_await sleep(5ms);
+      co_return 7;
+    };
+
+    const int got = co_await wait_for(body(), 20ms);
+
+    EXPECT_EQ(got, 7);
+  });
+}
+
+TEST_P(WaitFor, ManyLimitsOnOneTask_LeaveNothingOnIt) {
+  run([]() -> task<> {
+    event gate;
+    auto work = co_await spawn_waiting(wait_on, std::ref(gate));
+    for (int i = 0; i < 30; ++i) {
+      const auto ended = co_await catch_all(wait_for(shield(work), 1us));
+      EXPECT_TRUE(ended.threw<timeout_error>());
+    }
+    EXPECT_EQ(take_ledger().timers, 0);
+
+    gate.set();
+    co_await work;
+  });
+}
+
+// Expiry and completion meet on several workers: one of them wins, nothing comes afterwards.
+TEST_P(WaitFor, ExpiryAgainstCompletion_IsDecidedOnce) {
+  run([]() -> task<> {
+    for (int round = 0; round < 200; ++round) {
+      event gate;
+      auto opening = spawn([&gate]() -> task<> {
+        co_await sleep(100us);
+        gate.set();
+      });
+      const auto ended = co_await catch_all(wait_for(gate.wait(), 100us));
+      EXPECT_TRUE(ended.ok() || ended.threw<timeout_error>());
+      EXPECT_EQ(this_task::cancelling(), 0);
+      co_await yield();  // not interrupted by a late timer
+      co_await opening;
+    }
+  });
+}
+
+// ---- timeout -----------------------------------------------------------------------------------
+
+TEST(TimeoutInTime, Expiry_CancelsTheBodyAndIsATimeoutError) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    bool cancelled = false;
+    const auto body = [&]() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        cancelled = true;
+        throw;
+      }
+    };
+
+    const auto ended = co_await catch_all(timeout(50ms, body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_TRUE(cancelled);
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);
+}
+
+TEST_P(Timeout, BodyInTime_GivesItsValue) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    const auto body = []() -> task<int> { co_return co_await value_after(100us); };
+
+    const int got = co_await timeout(scope, 1h, body);
+
+    EXPECT_EQ(got, 7);
+    EXPECT_FALSE(scope.expired());
+    EXPECT_EQ(take_ledger().timers, 0);
+  });
+}
+
+TEST_P(Timeout, ExpiredScope_SaysSo) {
+  run([]() -> task<> {
+    timeout_scope scope;
+
+    const auto ended = co_await catch_all(timeout(scope, 100us, sleep_an_hour));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_TRUE(scope.expired());
+    EXPECT_EQ(this_task::cancelling(), 0);
+    co_await yield();  // the task is not left being cancelled
+  });
+}
+
+TEST_P(Timeout, LimitOfZero_ExpiresAtTheFirstSuspension) {
+  run([]() -> task<> {
+    bool began = false;
+    const auto body = [&]() -> task<> {
+      began = true;
+      co_await yield();
+      ADD_FAILURE() << "yielded";
+    };
+
+    const auto ended = co_await catch_all(timeout(0s, body));
+
+    EXPECT_TRUE(began);
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+}
+
+TEST_P(Timeout, BodyThatNeverSuspends_IsNotInterrupted) {
+  run([]() -> task<> {
+    const int got = co_await timeout_at(now() - 1h, []() -> task<int> { co_return 7; });
+
+    EXPECT_EQ(got, 7);
+    EXPECT_EQ(this_task::cancelling(), 0);
+    co_await yield();  // withdrawn with the scope
+  });
+}
+
+TEST_P(Timeout, OtherException_PassesThoughTheScopeHasExpired) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    const auto body = []() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        throw std::runtime_error("own");
+      }
+    };
+
+    const auto ended = co_await catch_all(timeout(scope, 100us, body));
+
+    EXPECT_TRUE(ended.threw<std::runtime_error>());
+    EXPECT_FALSE(ended.threw<timeout_error>());
+    EXPECT_TRUE(scope.expired());
+    EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST_P(Timeout, BodyThatSwallowsTheCancellation_EndsNormally) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    event never;
+    const auto body = [&]() -> task<int> { co_return co_await swallow_and_return(never); };
+
+    const int got = co_await timeout(scope, 100us, body);
+
+    EXPECT_EQ(got, 7);
+    EXPECT_TRUE(scope.expired());
+    EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST(TimeoutInTime, NestedScopesExpiringTogether_ConvertOnlyTheOutermost) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    timeout_scope outer;
+    timeout_scope inner;
+    bool inner_converted = true;
+    const auto when = now() + 10ms;
+    const auto body = [&]() -> task<> {
+      try {
+        co_await timeout_at(inner, when, sleep_an_hour);
+      } catch (const cancelled_error&) {
+        inner_converted = false;
+        throw;
+      }
+    };
+
+    const auto ended = co_await catch_all(timeout_at(outer, when, body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_FALSE(inner_converted);
+    EXPECT_TRUE(inner.expired());
+    EXPECT_TRUE(outer.expired());
+    EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST(TimeoutInTime, InnerExpiry_IsHandledInsideAndTheOuterMayExpireLater) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    bool inner_expired = false;
+    const auto body = [&]() -> task<> {
+      try {
+        co_await timeout(10ms, sleep_an_hour);
+      } catch (const timeout_error&) {
+        inner_expired = true;
+      }
+      co_await sleep(1h);
+    };
+
+    const auto ended = co_await catch_all(timeout(30ms, body));
+
+    EXPECT_TRUE(inner_expired);
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 30ms);
+}
+
+TEST_P(Timeout, CancellationFromOutside_IsNeverConverted) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    auto child =
+        co_await spawn_waiting([&]() -> task<> { co_await timeout(scope, 1h, sleep_an_hour); });
+
+    child.cancel();
+    const ending how = co_await ending_of(child);
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_FALSE(scope.expired());
+  });
+}
+
+TEST(TimeoutInTime, CancellationAndExpiryTogether_AreACancellation) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto when = now() + 10ms;
+    join_handle<> child;
+    auto canceller = spawn([&]() -> task<> {
+      co_await wake_at(when);
+      child.cancel();
+    });
+    child = spawn([&]() -> task<> { co_await timeout_at(when, sleep_an_hour); });
+
+    const ending how = co_await ending_of(child);
+    co_await canceller;
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(Timeout, ScopeOfATaskThatHandledACancellation_StillWorks) {
+  run([]() -> task<> {
+    event never;
+    auto child = co_await spawn_waiting([&]() -> task<bool> {
+      try {
+        co_await never.wait();
+      } catch (const cancelled_error&) {  // handled, the counter stays at one
+      }
+      const auto ended = co_await catch_all(timeout(100us, sleep_an_hour));
+      EXPECT_EQ(this_task::cancelling(), 1);
+      co_return ended.threw<timeout_error>();
+    });
+
+    child.cancel();
+    const bool converted = co_await child;
+
+    EXPECT_TRUE(converted);
+  });
+}
+
+TEST(TimeoutInTime, Reschedule_MovesTheLimit) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto begin = now();
+    const auto body = [&](timeout_scope& scope) -> task<> {
+      co_await sleep(5ms);
+      EXPECT_TRUE(scope.reschedule(begin + 30ms));
+      EXPECT_EQ(scope.when(), begin + 30ms);
+      co_await sleep(1h);
+    };
+
+    const auto ended = co_await catch_all(timeout(10ms, body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 30ms);
+}
+
+TEST(TimeoutInTime, LimitThatIsTakenAway_NeverComes) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto body = [](timeout_scope& scope) -> task<int> {
+      scope.reschedule(clock::time_point::max());
+      co_return co_await value_after(1h);
+    };
+
+    const int got = co_await timeout(10ms, body);
+
+    EXPECT_EQ(got, 7);
+  });
+}
+
+TEST_P(Timeout, Reschedule_OutsideOfTheBodyIsRefused) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    EXPECT_FALSE(scope.reschedule(now() + 1h));
+
+    const auto ended = co_await catch_all(timeout(scope, 100us, sleep_an_hour));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_FALSE(scope.reschedule(now() + 1h));
+  });
+}
+
+TEST_P(Timeout, ExpiredScope_IsNotUsedAgain) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    (void)co_await catch_all(timeout(scope, 100us, sleep_an_hour));
+
+    const auto again = co_await catch_all(timeout(scope, 1h, []() -> task<> { co_return; }));
+
+    EXPECT_TRUE(again.threw<invalid_state_error>());
+  });
+}
+
+TEST_P(Timeout, PlainFunction_IsABodyToo) {
+  run([]() -> task<> {
+    bool ran = false;
+
+    co_await timeout(1h, [&] { ran = true; });
+
+    EXPECT_TRUE(ran);
+  });
+}
+
+// The limit ends with the scope: a timer that fires at that moment must not hit the code behind it.
+TEST_P(Timeout, LimitThatPassesAsTheBodyEnds_NeverReachesTheCodeBehind) {
+  run([]() -> task<> {
+    for (int round = 0; round < 300; ++round) {
+      const auto body = []() -> task<> { co_await sleep(70us); };
+      const auto ended = co_await catch_all(timeout(70us, body));
+      EXPECT_TRUE(ended.ok() || ended.threw<timeout_error>());
+      EXPECT_EQ(this_task::cancelling(), 0);
+      co_await yield();
+    }
+  });
+}
+
+TEST(TimeoutInTime, TimeoutAroundATaskGroup_AwaitsItsChildren) {
+  test_runtime rt;
+  int cancelled = 0;
+
+  rt.run([&]() -> task<> {
+    const auto child = [&]() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        ++cancelled;
+        throw;
+      }
+    };
+    const auto group = [&](task_group& g) -> task<> {
+      g.spawn(child());
+      g.spawn(child());
+      co_await sleep(1h);
+    };
+    const auto body = [&]() -> task<> { co_await with_task_group(group); };
+
+    const auto ended = co_await catch_all(timeout(10ms, body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_EQ(cancelled, 2);
+}
+
+// ---- deadline ----------------------------------------------------------------------------------
+
+TEST(DeadlineInTime, Expiry_InterruptsThePendingAwait) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    bool timed_out = false;
+    try {
+      const deadline limit{50ms};
+      co_await sleep(1h);
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+    EXPECT_TRUE(timed_out);
+    co_await yield();  // the code behind it goes on
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);
+}
+
+TEST_P(Deadline, EveryLaterAwaitInTheBlock_RaisesToo) {
+  run([]() -> task<> {
+    int raised = 0;
+    {
+      const deadline limit{100us};
+      for (int i = 0; i < 3; ++i) {
+        try {
+          co_await sleep(1h);
+        } catch (const timeout_error&) {
+          ++raised;
+        }
+      }
+      EXPECT_TRUE(limit.expired());
+    }
+    co_await sleep(100us);
+
+    EXPECT_EQ(raised, 3);
+    EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST_P(Deadline, BlockInTime_IsUnaffected) {
+  run([]() -> task<> {
+    {
+      const deadline limit{1h};
+      co_await sleep(100us);
+      EXPECT_FALSE(limit.expired());
+    }
+    EXPECT_EQ(take_ledger().timers, 0);
+    co_await yield();
+  });
+}
+
+TEST_P(Deadline, DeadlineThatIsOver_RaisesAtTheFirstSuspension) {
+  run([]() -> task<> {
+    bool reached = false;
+    bool timed_out = false;
+    try {
+      const deadline limit{0s};
+      reached = true;
+      co_await yield();
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+
+    EXPECT_TRUE(reached);
+    EXPECT_TRUE(timed_out);
+  });
+}
+
+TEST(DeadlineInTime, NearestOfNestedOnes_Wins) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto begin = now();
+    bool inner_timed_out = false;
+    bool outer_timed_out = false;
+    try {
+      const deadline outer{30ms};
+      try {
+        const deadline inner{10ms};
+        co_await sleep(1h);
+      } catch (const timeout_error&) {
+        inner_timed_out = true;
+        EXPECT_EQ(now() - begin, 10ms);
+      }
+      co_await sleep(1h);
+    } catch (const timeout_error&) {
+      outer_timed_out = true;
+    }
+
+    EXPECT_TRUE(inner_timed_out);
+    EXPECT_TRUE(outer_timed_out);
+    EXPECT_EQ(now() - begin, 30ms);
+  });
+}
+
+TEST(DeadlineInTime, ExpiredOuterDeadline_StaysRaisedWhenTheInnerIsLeft) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    int raised = 0;
+    {
+      const deadline outer{10ms};
+      {
+        const deadline inner{20ms};
+        try {
+          co_await sleep(1h);
+        } catch (const timeout_error&) {
+          ++raised;
+        }
+      }
+      try {
+        co_await yield();
+      } catch (const timeout_error&) {
+        ++raised;
+      }
+    }
+    co_await yield();
+
+    EXPECT_EQ(raised, 2);
+  });
+}
+
+TEST(DeadlineInTime, Extend_MovesIt) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    bool timed_out = false;
+    try {
+      deadline limit{10ms};
+      co_await sleep(5ms);
+      EXPECT_TRUE(limit.extend(20ms));
+      co_await sleep(1h);
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+    EXPECT_TRUE(timed_out);
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 25ms);
+}
+
+TEST_P(Deadline, ExtendOfAnExpiredOne_IsRefused) {
+  run([]() -> task<> {
+    deadline limit{100us};
+    try {
+      co_await sleep(1h);
+    } catch (const timeout_error&) {  // expected
+    }
+
+    EXPECT_FALSE(limit.extend(1h));
+  });
+}
+
+TEST_P(Deadline, CancellationFromOutside_StaysACancellation) {
+  run([]() -> task<> {
+    auto child = co_await spawn_waiting([]() -> task<> {
+      const deadline limit{1h};
+      co_await sleep(2h);
+    });
+
+    child.cancel();
+    const ending how = co_await ending_of(child);
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(Deadline, ExpiryDuringAGather_CancelsAndAwaitsTheChildren) {
+  run([]() -> task<> {
+    std::atomic<int> cancelled{0};
+    const auto child = [&cancelled]() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        ++cancelled;
+        throw;
+      }
+    };
+    bool timed_out = false;
+    try {
+      const deadline limit{2ms};
+      (void)co_await gather(child(), child());
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+
+    EXPECT_TRUE(timed_out);
+    EXPECT_LE(cancelled.load(), 2);
+  });
+}
+
+TEST_P(Deadline, ExpiryDuringAJoin_CancelsTheTask) {
+  run([]() -> task<> {
+    event never;
+    auto inner = co_await spawn_waiting(wait_on, std::ref(never));
+    bool timed_out = false;
+    try {
+      const deadline limit{100us};
+      co_await inner;
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+
+    EXPECT_TRUE(timed_out);
+    EXPECT_TRUE(inner.cancelled());
+  });
+}
+
+TEST(DeadlineOutside, Deadline_OutsideOfATaskThrows) {
+  EXPECT_THROW(const deadline limit{1h}, invalid_state_error);
+}
+
+}  // namespace
+}  // namespace weft::testing
