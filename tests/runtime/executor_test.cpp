@@ -17,8 +17,6 @@
 #include <latch>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <set>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -68,7 +66,8 @@ void wait_for_stop(const std::stop_token& stop) {
   changed.wait(lock, stop, [] { return false; });
 }
 
-/// Runs what it was given when the test says so, on the thread of the test; cannot take anything back.
+/// Runs what it was given when the test says so, on the thread of the test; cannot take anything
+/// back.
 class manual_executor : public executor {
  public:
   /// Any thread.
@@ -110,7 +109,8 @@ task<int> fib(int n) {
   co_return sum + right;
 }
 
-// ---- thread_pool_executor --------------------------------------------------------------------------
+// ---- thread_pool_executor
+// --------------------------------------------------------------------------
 
 TEST(ThreadPoolExecutor, Submit_GivesTheValue) {
   thread_pool_executor pool(2);
@@ -286,7 +286,8 @@ TEST(ThreadPoolExecutor, ManySubmitters_LoseNothing) {
   EXPECT_EQ(ran, 2000);
 }
 
-// ---- run_in_executor -------------------------------------------------------------------------------
+// ---- run_in_executor
+// -------------------------------------------------------------------------------
 
 TEST_P(RunInExecutor, Function_RunsThereAndTheTaskResumesHere) {
   run([]() -> task<> {
@@ -439,7 +440,8 @@ TEST_P(RunInExecutor, ManyTasks_AllComeBack) {
   });
 }
 
-// ---- resume_on -------------------------------------------------------------------------------------
+// ---- resume_on
+// -------------------------------------------------------------------------------------
 
 /// The thread of a pool of one.
 task<std::thread::id> thread_of(thread_pool_executor& pool) {
@@ -478,10 +480,12 @@ TEST_P(ResumeOn, EveryOperation_BringsTheTaskBack) {
 
     co_await resume_on(pool);
     promise<> source;
-    auto completer = spawn([](promise<>& mine) -> task<> {
-      co_await yield();
-      mine.set_value();
-    }, std::ref(source));
+    auto completer = spawn(
+        [](promise<>& mine) -> task<> {
+          co_await yield();
+          mine.set_value();
+        },
+        std::ref(source));
     co_await source.get_future();
     co_await completer;
 
@@ -551,11 +555,13 @@ TEST_P(ResumeOn, MainThatEndsThere_EndsTheRun) {
 TEST_P(ResumeOn, CancellationBefore_IsDeliveredWithoutTheMove) {
   run([]() -> task<> {
     manual_executor manual;
-    auto child = spawn([](executor& where) -> task<> {
-      co_await to_thread([] {});
-      co_await resume_on(where);
-      ADD_FAILURE() << "cancelled on the way";
-    }, std::ref(manual));
+    auto child = spawn(
+        [](executor& where) -> task<> {
+          co_await to_thread([] {});
+          co_await resume_on(where);
+          ADD_FAILURE() << "cancelled on the way";
+        },
+        std::ref(manual));
     co_await until_waiting(child);
     child.cancel();
 
@@ -575,11 +581,13 @@ TEST_P(ResumeOn, CancellationOnTheWay_IsDeliveredOnArrival) {
     auto blocker = spawn(run_in_executor(pool, [&job] { job.pass(); }));
     co_await job.begun();
     std::atomic<bool> leaving = false;
-    auto child = spawn([](executor& where, std::atomic<bool>& mark) -> task<> {
-      mark = true;
-      co_await resume_on(where);
-      ADD_FAILURE() << "cancelled on the way";
-    }, std::ref(pool), std::ref(leaving));
+    auto child = spawn(
+        [](executor& where, std::atomic<bool>& mark) -> task<> {
+          mark = true;
+          co_await resume_on(where);
+          ADD_FAILURE() << "cancelled on the way";
+        },
+        std::ref(pool), std::ref(leaving));
     while (!leaving) co_await yield();
     for (int i = 0; i < 10; ++i) co_await yield();
 
@@ -631,7 +639,7 @@ TEST_P(ResumeOn, OwnRuntime_LetsOthersRunFirst) {
 
     co_await resume_on(runtime::current());
 
-    if (this_is_single) EXPECT_TRUE(ran);
+    EXPECT_TRUE(ran || !this_is_single);
     co_await other;
   });
 }
@@ -656,13 +664,15 @@ TEST_P(ResumeOn, ManyTasksThatComeAndGo_AllArrive) {
     std::atomic<int> arrived = 0;
     std::vector<join_handle<>> travellers;
     for (int i = 0; i < 50; ++i) {
-      travellers.push_back(spawn([](executor& where, std::atomic<int>& count) -> task<> {
-        for (int k = 0; k < 20; ++k) {
-          co_await resume_on(where);
-          ++count;
-          co_await yield();
-        }
-      }, std::ref(pool), std::ref(arrived)));
+      travellers.push_back(spawn(
+          [](executor& where, std::atomic<int>& count) -> task<> {
+            for (int k = 0; k < 20; ++k) {
+              co_await resume_on(where);
+              ++count;
+              co_await yield();
+            }
+          },
+          std::ref(pool), std::ref(arrived)));
     }
 
     for (auto& each : travellers) co_await each;
@@ -678,10 +688,12 @@ TEST(ResumeOnTime, VirtualTime_StandsStillWhileTheTaskIsAway) {
     gate job;
     auto blocker = spawn(run_in_executor(pool, [&job] { job.pass(); }));
     co_await job.begun();
-    auto mover = spawn([](executor& where) -> task<clock::time_point> {
-      co_await resume_on(where);
-      co_return now();
-    }, std::ref(pool));
+    auto mover = spawn(
+        [](executor& where) -> task<clock::time_point> {
+          co_await resume_on(where);
+          co_return now();
+        },
+        std::ref(pool));
     co_await yield();
     const auto before = now();
     auto sleeper = spawn(sleep(1h));
@@ -697,7 +709,8 @@ TEST(ResumeOnTime, VirtualTime_StandsStillWhileTheTaskIsAway) {
   EXPECT_EQ(rt.clock().elapsed(), 0s);
 }
 
-// ---- block_in_place --------------------------------------------------------------------------------
+// ---- block_in_place
+// --------------------------------------------------------------------------------
 
 TEST_P(BlockInPlace, Function_RunsOnThisThread) {
   run([]() -> task<> {

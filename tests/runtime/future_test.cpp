@@ -14,7 +14,6 @@
 #include <chrono>
 #include <latch>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -178,7 +177,7 @@ TEST(FutureState, NoException_IsRefused) {
 }
 
 TEST(FutureState, DroppedPromise_IsBroken) {
-  std::optional<promise<int>> source(std::in_place);
+  auto source = std::make_unique<promise<int>>();
   auto pending = source->get_future();
 
   source.reset();
@@ -312,7 +311,7 @@ TEST_P(Future, AwaitOfACancelledOne_IsACancellation) {
 
 TEST_P(Future, AwaitOfABrokenOne_Throws) {
   run([]() -> task<> {
-    std::optional<promise<int>> source(std::in_place);
+    auto source = std::make_unique<promise<int>>();
     auto waiter = co_await spawn_waiting(value_of, source->get_future());
 
     source.reset();
@@ -433,7 +432,7 @@ TEST_P(Future, AwaiterAwaitedTwice_IsAnInvalidState) {
 
 TEST_P(Future, AwaiterOfATemporary_KeepsTheState) {
   run([]() -> task<> {
-    std::optional<promise<int>> source(std::in_place);
+    auto source = std::make_unique<promise<int>>();
     auto awaiter = source->get_future().operator co_await();
     source->set_value(5);
     source.reset();
@@ -796,7 +795,7 @@ TEST_P(FutureCallback, CancellationAndExceptions_CallThem) {
     pending.cancel();
     co_await called.get_future();
 
-    std::optional<promise<>> dropped(std::in_place);
+    auto dropped = std::make_unique<promise<>>();
     auto broken = dropped->get_future();
     promise<> called_too;
     broken.add_done_callback([&called_too] { called_too.set_value(); });
@@ -916,8 +915,8 @@ class reports {
 TEST_P(FutureReport, ExceptionNobodyLookedAt_IsReportedWhenTheLastHolderGoes) {
   run([]() -> task<> {
     const reports seen;
-    std::optional<promise<>> source(std::in_place);
-    std::optional<shared_future<>> pending = source->get_future().share();
+    auto source = std::make_unique<promise<>>();
+    auto pending = std::make_unique<shared_future<>>(source->get_future().share());
     source->set_exception(an_error());
 
     source.reset();

@@ -46,13 +46,16 @@ handler disposition_of(int signal) {
 }
 
 /// To this process, from wherever: workers of several take no signals themselves.
-void deliver(int signal) { ::kill(::getpid(), signal); }
+void deliver(int signal) {
+  ::kill(::getpid(), signal);
+}
 
 task<int> next_of(signal_set& signals) {
   co_return co_await signals.wait();
 }
 
-// ---- Waiting ---------------------------------------------------------------------------------------
+// ---- Waiting
+// ---------------------------------------------------------------------------------------
 
 TEST_P(SignalSet, Wait_GivesTheNumberOfTheSignal) {
   run([]() -> task<> {
@@ -201,7 +204,8 @@ TEST(SignalSetRuntimes, SetsOfTwoRuntimes_BothGetIt) {
   ended = true;
 }
 
-// ---- What it does to the process ---------------------------------------------------------------------
+// ---- What it does to the process
+// ---------------------------------------------------------------------
 
 TEST(SignalSetProcess, Disposition_IsRestoredWithTheLastSet) {
   ASSERT_EQ(disposition_of(SIGUSR1), SIG_DFL);
@@ -303,9 +307,8 @@ TEST(SignalSetProcess, NoDescriptors_IsASystemError) {
 TEST(SignalSetProcess, TooManySets_AreRefused) {
   std::vector<std::unique_ptr<signal_set>> sets;
 
-  EXPECT_THROW(
-      for (int i = 0; i < 1000; ++i) sets.push_back(std::make_unique<signal_set>(SIGUSR1)),
-      std::runtime_error);
+  EXPECT_THROW(for (int i = 0; i < 1000; ++i) sets.push_back(std::make_unique<signal_set>(SIGUSR1)),
+               std::runtime_error);
 
   EXPECT_EQ(sets.size(), 128U);
 }
@@ -380,7 +383,8 @@ TEST(SignalSetProcess, SetsThatComeAndGoUnderFire_LoseNothingOfTheirDescriptors)
   ended = true;
 }
 
-// ---- on_signal -----------------------------------------------------------------------------------------
+// ---- on_signal
+// -----------------------------------------------------------------------------------------
 
 TEST_P(OnSignal, Function_IsCalledOnAWorkerForEachDelivery) {
   run([]() -> task<> {

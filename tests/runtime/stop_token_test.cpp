@@ -30,7 +30,8 @@ task<> sleep_until_stopped(std::stop_token token) {
   co_await sleep(1h);
 }
 
-// ---- cancel_on -------------------------------------------------------------------------------------
+// ---- cancel_on
+// -------------------------------------------------------------------------------------
 
 TEST_P(CancelOn, StopRequest_CancelsTheTask) {
   run([]() -> task<> {
@@ -59,14 +60,16 @@ TEST_P(CancelOn, EarlierStopRequest_CancelsTheNextSuspension) {
 TEST_P(CancelOn, StopRequest_CountsAsOneCancellation) {
   run([]() -> task<> {
     std::stop_source source;
-    auto child = spawn([](std::stop_source& stop) -> task<> {
-      const cancel_on link(stop.get_token());
-      stop.request_stop();
-      stop.request_stop();
-      EXPECT_EQ(this_task::cancelling(), 1);
-      this_task::uncancel();
-      co_await yield();
-    }, std::ref(source));
+    auto child = spawn(
+        [](std::stop_source& stop) -> task<> {
+          const cancel_on link(stop.get_token());
+          stop.request_stop();
+          stop.request_stop();
+          EXPECT_EQ(this_task::cancelling(), 1);
+          this_task::uncancel();
+          co_await yield();
+        },
+        std::ref(source));
 
     const ending end = co_await end_of(child);
     EXPECT_EQ(end, ending::value);
@@ -91,10 +94,12 @@ TEST_P(CancelOn, ObjectThatOutlivesTheTask_IsHarmless) {
   run([]() -> task<> {
     std::stop_source source;
     std::optional<cancel_on> link;
-    auto child = spawn([](std::stop_source& stop, std::optional<cancel_on>& out) -> task<> {
-      out.emplace(stop.get_token());
-      co_return;
-    }, std::ref(source), std::ref(link));
+    auto child = spawn(
+        [](std::stop_source& stop, std::optional<cancel_on>& out) -> task<> {
+          out.emplace(stop.get_token());
+          co_return;
+        },
+        std::ref(source), std::ref(link));
     co_await child;
     child.detach();
 
@@ -104,7 +109,7 @@ TEST_P(CancelOn, ObjectThatOutlivesTheTask_IsHarmless) {
 }
 
 TEST(CancelOnOutside, OutsideOfATask_IsALogicError) {
-  EXPECT_THROW(cancel_on{std::stop_token()}, std::logic_error);
+  EXPECT_THROW(const cancel_on link{std::stop_token()}, std::logic_error);
 }
 
 TEST_P(CancelOn, RequestFromAnotherThread_MeetsTheEndOfTheScope) {
@@ -112,12 +117,14 @@ TEST_P(CancelOn, RequestFromAnotherThread_MeetsTheEndOfTheScope) {
     for (int i = 0; i < 200; ++i) {
       std::stop_source source;
       std::jthread foreign([&source] { source.request_stop(); });
-      auto child = spawn([](std::stop_token token) -> task<> {
-        {
-          const cancel_on link(std::move(token));
-        }
-        co_await yield();
-      }, source.get_token());
+      auto child = spawn(
+          [](std::stop_token token) -> task<> {
+            {
+              const cancel_on link(std::move(token));
+            }
+            co_await yield();
+          },
+          source.get_token());
 
       const ending end = co_await end_of(child);
 
@@ -126,15 +133,18 @@ TEST_P(CancelOn, RequestFromAnotherThread_MeetsTheEndOfTheScope) {
   });
 }
 
-// ---- this_task::stop_token ---------------------------------------------------------------------------
+// ---- this_task::stop_token
+// ---------------------------------------------------------------------------
 
 TEST_P(StopToken, Cancellation_TriggersIt) {
   run([]() -> task<> {
     std::stop_token token;
-    auto child = co_await spawn_waiting([](std::stop_token& out) -> task<> {
-      out = this_task::stop_token();
-      co_await sleep(1h);
-    }, std::ref(token));
+    auto child = co_await spawn_waiting(
+        [](std::stop_token& out) -> task<> {
+          out = this_task::stop_token();
+          co_await sleep(1h);
+        },
+        std::ref(token));
     EXPECT_FALSE(token.stop_requested());
 
     child.cancel();
@@ -204,13 +214,15 @@ TEST_P(StopToken, CancellationsMeetTheRequestForAToken_NoneIsLost) {
   run([]() -> task<> {
     for (int i = 0; i < 300; ++i) {
       std::atomic<bool> begun = false;
-      auto child = spawn([](std::atomic<bool>& mark) -> task<std::stop_token> {
-        mark = true;
-        std::stop_token token = this_task::stop_token();
-        const cancel_shield shield;
-        while (this_task::cancelling() == 0) co_await yield();
-        co_return token;
-      }, std::ref(begun));
+      auto child = spawn(
+          [](std::atomic<bool>& mark) -> task<std::stop_token> {
+            mark = true;
+            std::stop_token token = this_task::stop_token();
+            const cancel_shield shield;
+            while (this_task::cancelling() == 0) co_await yield();
+            co_return token;
+          },
+          std::ref(begun));
       while (!begun) co_await yield();
 
       child.cancel();

@@ -77,7 +77,8 @@ task<await_result_t<A>> await_it(A awaited) {
   co_return co_await std::move(awaited);
 }
 
-// ---- Calls ---------------------------------------------------------------------------------------
+// ---- Calls
+// ---------------------------------------------------------------------------------------
 
 TEST_P(ToThread, Function_RunsOnAnotherThread) {
   run([]() -> task<> {
@@ -210,7 +211,8 @@ TEST_P(ToOneThread, CallsBeyondTheLimit_WaitInLine) {
   });
 }
 
-// ---- Cancellation --------------------------------------------------------------------------------
+// ---- Cancellation
+// --------------------------------------------------------------------------------
 
 TEST_P(ToOneThread, CancelledBeforeItStarts_NeverRuns) {
   run([]() -> task<> {
@@ -234,9 +236,7 @@ TEST_P(ToOneThread, CancelledBeforeItStarts_NeverRuns) {
 TEST_P(ToThread, PendingCancellation_KeepsItFromStarting) {
   run([]() -> task<> {
     std::atomic<bool> ran = false;
-    auto child = spawn([&ran]() -> task<> {
-      co_await to_thread([&ran] { ran = true; });
-    });
+    auto child = spawn([&ran]() -> task<> { co_await to_thread([&ran] { ran = true; }); });
     child.cancel();
 
     const ending end = co_await end_of(child);
@@ -324,7 +324,8 @@ TEST_P(ToThread, LoserOfASelect_IsAwaited) {
   });
 }
 
-// ---- abandon_on_cancel -----------------------------------------------------------------------------
+// ---- abandon_on_cancel
+// -----------------------------------------------------------------------------
 
 TEST_P(ToThread, AbandonableJob_GivesItsOutcome) {
   run([]() -> task<> {
@@ -363,12 +364,11 @@ TEST_P(ToThread, AbandonedJob_IsAskedToStop) {
   std::atomic<bool> stopped = false;
   run([&stopped]() -> task<> {
     const auto begun = std::make_shared<std::latch>(1);
-    auto child =
-        spawn(to_thread(abandon_on_cancel, [begun, &stopped](const std::stop_token& stop) {
-          begun->count_down();
-          wait_for_stop(stop);
-          stopped = true;
-        }));
+    auto child = spawn(to_thread(abandon_on_cancel, [begun, &stopped](const std::stop_token& stop) {
+      begun->count_down();
+      wait_for_stop(stop);
+      stopped = true;
+    }));
     while (!begun->try_wait()) co_await yield();
 
     child.cancel();
@@ -412,7 +412,8 @@ TEST_P(ToThread, AbandonMeetsCompletion_OneOutcome) {
   });
 }
 
-// ---- Failures --------------------------------------------------------------------------------------
+// ---- Failures
+// --------------------------------------------------------------------------------------
 
 int no_threads(detail::sys::call which, int) noexcept {
   return which == detail::sys::call::thread_start ? EAGAIN : 0;
