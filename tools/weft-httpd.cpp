@@ -31,7 +31,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <exception>
 #include <iostream>
 #include <optional>
@@ -81,8 +80,9 @@ class connection {
  public:
   connection(weft::tcp_stream client, service& shared) noexcept
       : client_(std::move(client)), shared_(shared) {}
-  connection(const connection&) = delete;
-  connection& operator=(const connection&) = delete;
+  /// Before it is served.
+  connection(connection&&) noexcept = default;
+  connection& operator=(connection&&) = delete;
   ~connection() { set_busy(false); }
 
   [[nodiscard]] weft::tcp_stream& client() noexcept { return client_; }
@@ -92,8 +92,9 @@ class connection {
   [[nodiscard]] const std::string& unsent() const noexcept { return unsent_; }
   void forget_unsent() noexcept { unsent_ = {}; }
 
-  /// Reads what is there, answers it and sends the answers.
-  http_next take_turn() {
+  /// Reads what is there, answers it and sends the answers. Not inlined: its variables would get
+  /// room in the frame of the coroutine that calls it.
+  [[gnu::noinline]] http_next take_turn() {
     const auto buffer = tools::worker_read_buffer();
     const std::optional<std::size_t> count = client_.try_read_some(buffer);
     if (!count) return http_next::read;
@@ -129,7 +130,7 @@ class connection {
   /// once a second at most, so that a busy one does not pay for a timer with
   /// each request.
   void enter(phase next, weft::deadline& limit) noexcept {
-    const std::time_t second = worker_date().second();
+    const auto second = static_cast<std::uint32_t>(worker_date().second());
     if (next == phase_ && (next != phase::idle || second == second_)) return;
     if (next != phase_) set_busy(next != phase::idle);
     phase_ = next;
@@ -173,7 +174,7 @@ class connection {
   service& shared_;
   tools::http_responder responder_;
   std::string unsent_;
-  std::time_t second_ = 0;
+  std::uint32_t second_ = 0;  // of the time, when the limit was last moved
   phase phase_ = phase::idle;
   bool is_busy_ = false;
 };
@@ -182,6 +183,19 @@ phase phase_after(const connection& self, http_next next) noexcept {
   if (!self.unsent().empty()) return phase::write;
   if (next == http_next::pause) return phase::pause;
   return self.responder().is_inside_request() ? phase::request : phase::idle;
+}
+
+// What happens rarely is in coroutines of its own, so that the frame of a connection, which is what
+// an idle one costs, has no room for it.
+
+/// Waits until the client has taken the answers it did not take at once.
+weft::task<> flush(connection& self) {
+  co_await self.client().write_all(self.unsent());
+  self.forget_unsent();
+}
+
+weft::task<> pause(const connection& self) {
+  co_await weft::sleep(self.responder().pause_length());
 }
 
 /// Lets the client read the last answer before the connection is gone: closing
@@ -203,14 +217,13 @@ weft::task<> linger(weft::tcp_stream& client) {
 }
 
 /// Answers one client's requests until a side has enough.
-weft::task<> serve_client(weft::tcp_stream client, service& shared) {
-  connection self(std::move(client), shared);
+weft::task<> serve_client(connection self) {
   try {
     weft::deadline limit(idle_limit);
     http_next next = http_next::read;
     while (next != http_next::close) {
       if (next == http_next::pause) {
-        co_await weft::sleep(self.responder().pause_length());
+        co_await pause(self);
         next = self.take_turn_after_pause();
       } else {
         co_await self.client().readable();
@@ -218,8 +231,7 @@ weft::task<> serve_client(weft::tcp_stream client, service& shared) {
       }
       self.enter(phase_after(self, next), limit);
       if (self.unsent().empty()) continue;
-      co_await self.client().write_all(self.unsent());
-      self.forget_unsent();
+      co_await flush(self);
       self.enter(phase_after(self, next), limit);
     }
   } catch (const weft::timeout_error&) {
@@ -242,7 +254,9 @@ weft::task<> serve(const tools::server_settings& chosen) {
   tools::shutdown_signal stop;
   service shared;
   weft::server server = weft::start_server(
-      [&shared](weft::tcp_stream client) { return serve_client(std::move(client), shared); },
+      [&shared](weft::tcp_stream client) {
+        return serve_client(connection(std::move(client), shared));
+      },
       chosen.listen);
   std::cout << "listening on " << server.local_address().to_string() << std::endl;
 

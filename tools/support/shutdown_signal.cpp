@@ -33,8 +33,6 @@ void expect_shutdown_signals() noexcept {
 
 shutdown_signal::shutdown_signal() : signals_(SIGINT, SIGTERM) {}
 
-task<int> shutdown_signal::wait() { co_return co_await signals_.wait(); }
-
 task<> drain(server& closing, std::chrono::milliseconds grace, shutdown_signal& impatience,
              task<> idle) {
   is_ending.store(true, std::memory_order_relaxed);

@@ -21,7 +21,7 @@ class shutdown_signal {
   shutdown_signal();
 
   /// Waits for the next of them, and gives it.
-  [[nodiscard]] task<int> wait();
+  [[nodiscard]] auto wait() { return signals_.wait(); }
 
  private:
   signal_set signals_;
