@@ -61,6 +61,7 @@ bool io_operation::park() noexcept {
   // between: park says so.
   if (source_->begin_registration()) {
     if (const int error = register_source(*source_); error != 0) {
+      source_->abort_registration();
       value = -error;
       finished_ = true;
       return true;

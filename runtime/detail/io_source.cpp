@@ -144,6 +144,11 @@ bool io_source::begin_registration() noexcept {
   return true;
 }
 
+void io_source::abort_registration() noexcept {
+  if (registered_.exchange(false, std::memory_order_relaxed))
+    live_registrations.fetch_sub(1, std::memory_order_relaxed);
+}
+
 std::int64_t io_source::registrations() noexcept {
   return live_registrations.load(std::memory_order_relaxed);
 }

@@ -78,6 +78,8 @@ class alignas(64) io_source {
 
   /// True for the one caller that has to register the source with a poller.
   bool begin_registration() noexcept;
+  /// The poller has refused it: the next operation that waits asks again.
+  void abort_registration() noexcept;
   [[nodiscard]] bool registered() const noexcept {
     return registered_.load(std::memory_order_relaxed);
   }

@@ -401,8 +401,9 @@ bool worker::watch() noexcept {
     worker& other = scheduler_.worker_at(i);
     if (&other == this) continue;
     const std::uint64_t tick = other.tick_.load(std::memory_order_relaxed);
+    // One that is notified counts as awake: it may be so since long before the step it is in now.
     const bool asleep =
-        (sleepers >> i & 1) != 0 || other.state_.load(std::memory_order_relaxed) != state::awake;
+        (sleepers >> i & 1) != 0 || other.state_.load(std::memory_order_relaxed) == state::asleep;
     const bool moved = tick != seen_ticks_[i];
     seen_ticks_[i] = tick;
     active |= moved || !asleep;
@@ -491,9 +492,11 @@ void worker::park_in_virtual_time() noexcept {
 }
 
 void worker::sleep(std::int64_t timeout_ns) noexcept {
-  // seq_cst: FALLING ASLEEP, park side.
-  state_.exchange(state::asleep, std::memory_order_seq_cst);
-  if (!inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
+  // seq_cst: FALLING ASLEEP, park side. Who claimed us since we joined the idle set has notified us
+  // already, and made no system call for it.
+  const bool notified =
+      state_.exchange(state::asleep, std::memory_order_seq_cst) == state::notified;
+  if (notified || !inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
     timeout_ns = 0;  // acquire: see stopping_
   worker_counters::add(counters_.parks);
   dispatch(timeout_ns);
