@@ -88,7 +88,12 @@ template <class T>
 class [[nodiscard]] forked {
  public:
   explicit forked(task<T> child) : frame_(child.release()) {
-    detail::offer(detail::block_of<T>::state(frame_), detail::block_of<T>::type, frame_);
+    try {
+      detail::offer(detail::block_of<T>::state(frame_), detail::block_of<T>::type, frame_);
+    } catch (...) {  // outside of a task: nobody will ever run it
+      frame_.destroy();
+      throw;
+    }
   }
   forked(const forked&) = delete;
   forked& operator=(const forked&) = delete;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "exception_context.h"
 #include "metrics.h"
 #include "sleep.h"
 #include "spawn.h"
@@ -12,13 +13,6 @@
 #include <string_view>
 
 namespace weft {
-
-/// What an exception handler is told.
-struct exception_context {
-  std::string_view message;
-  std::exception_ptr exception;  // null where there is none
-  task_id task = 0;              // 0 when unknown or never asked for
-};
 
 /// How to run. Every member has a default; string views are copied.
 struct runtime_options {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "clock.h"
+#include "detail/time_limit.h"
 #include "detail/timer_wheel.h"
 #include "spawn.h"
 
@@ -39,10 +40,6 @@ class sleep_operation : public leaf_operation<sleep_operation> {
   node timer_;
   bool immediate_;  // gives way once, without a timer
 };
-
-/// Arms a timer of `task` in the wheel of this worker; from a thread that is none, in that of the
-/// runtime's first worker.
-void arm_timer(timer_node& timer, task_state& task) noexcept;
 
 }  // namespace detail
 

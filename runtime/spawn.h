@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detail/wait_node.h"
+#include "exception_context.h"
 #include "task.h"
 
 #include <cstdint>
@@ -10,8 +11,6 @@
 #include <vector>
 
 namespace weft {
-
-using task_id = std::uint64_t;
 
 /// Trivially destructible: {.name = "x"} is safe inside co_await. The name is copied.
 struct spawn_options {

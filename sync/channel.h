@@ -150,6 +150,10 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
  private:
   friend class channel;
 
+  /// Has one item to send, and is in no select.
+  [[nodiscard]] bool is_plain() const noexcept {
+    return end_ - next_ == 1 && this->group == nullptr;
+  }
   bool attempt(bool may_wait) noexcept {
     detail::wake_list woken;
     progress reached;
@@ -229,15 +233,23 @@ class channel<T>::receiver : public detail::leaf_operation<receiver> {
  private:
   friend class channel;
 
+  /// Takes one item, and is in no select.
+  [[nodiscard]] bool is_plain() const noexcept {
+    return into_ == nullptr && this->group == nullptr;
+  }
   [[nodiscard]] bool wants_more() const noexcept { return received_ < room_; }
+  void accept_one(T&& item) noexcept {
+    item_.emplace(std::move(item));
+    received_ = 1;
+  }
   void accept(T&& item) noexcept {
     if (into_ == nullptr) {
-      item_.emplace(std::move(item));
+      accept_one(std::move(item));
     } else {
       assert(into_->size() < into_->capacity() && "recv_many's vector was changed meanwhile");
       into_->push_back(std::move(item));
+      ++received_;
     }
-    ++received_;
   }
   bool attempt(bool may_wait) noexcept {
     detail::wake_list woken;
@@ -295,6 +307,11 @@ class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
 
 template <detail::storable T>
 auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept -> progress {
+  // Nearly always one item, room for it, and nobody to meet.
+  if (has_room() && receivers_.empty() && self.is_plain() && !closed_) [[likely]] {
+    buffer_.push_back(std::move(*self.next_++));
+    return progress::done;
+  }
   if (closed_ || self.next_ == self.end_) return self.claim() ? progress::done : progress::lost;
   if (self.group != nullptr) {
     if (const progress reached = commit(self, woken); reached != progress::done) return reached;
@@ -385,6 +402,12 @@ detail::unlink_result channel<T>::sender::take_out(detail::wait_node& self) noex
 
 template <detail::storable T>
 auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept -> progress {
+  // Nearly always one item, which is there, and nobody who wants its place.
+  if (!buffer_.empty() && senders_.empty() && self.is_plain()) [[likely]] {
+    self.accept_one(std::move(buffer_.front()));
+    buffer_.drop_front();
+    return progress::done;
+  }
   if (self.group != nullptr) {
     if (const progress reached = commit(self, woken); reached != progress::done) return reached;
   }

@@ -1,7 +1,7 @@
 #include "scheduler.h"
 
 #include "../error.h"
-#include "../runtime.h"
+#include "../exception_context.h"
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "wait_node.h"

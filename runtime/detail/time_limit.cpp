@@ -1,7 +1,5 @@
 #include "time_limit.h"
 
-#include "../sleep.h"
-
 namespace weft::detail {
 
 void time_limit::start(clock::time_point when, bool over) noexcept {

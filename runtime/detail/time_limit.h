@@ -6,6 +6,10 @@
 
 namespace weft::detail {
 
+/// Arms a timer of `task` in the wheel of this worker; from a thread that is none, in that of the
+/// runtime's first worker. Defined with sleep().
+void arm_timer(timer_node& timer, task_state& task) noexcept;
+
 /// The core of wait_for and timeout scopes: cancels a task when its time is over, and takes exactly
 /// that request back.
 ///

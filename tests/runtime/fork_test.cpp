@@ -1,0 +1,232 @@
+#include "runtimes.h"
+#include <weft/runtime/cancel.h>
+#include <weft/runtime/fork.h>
+#include <weft/runtime/sleep.h>
+#include <weft/sync/event.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Fork : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Fork, every_kind(), name_of);
+class ForkOrder : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, ForkOrder, kinds_in_order(), name_of);
+
+task<int> fib(int n) {
+  if (n < 2) co_return n;
+  auto x = fork(fib(n - 1));
+  const int y = co_await fib(n - 2);
+  const int v = co_await x;
+  co_return v + y;
+}
+
+TEST_P(Fork, ForkJoin_GivesTheValues) {
+  run([]() -> task<> {
+    const int value = co_await fib(18);
+
+    EXPECT_EQ(value, 2584);
+  });
+}
+
+TEST_P(ForkOrder, UntakenChild_RunsInPlaceInsideTheParent) {
+  run([]() -> task<> {
+    const auto who = []() -> task<task_id> { co_return this_task::id(); };
+
+    auto child = fork(who());
+    const task_id inside = co_await child;
+
+    EXPECT_EQ(inside, this_task::id());
+  });
+}
+
+TEST_P(Fork, ChildThatSuspends_IsAwaitedToItsEnd) {
+  run([]() -> task<> {
+    const auto slow = []() -> task<int> {
+      co_await sleep(100us);
+      co_return 7;
+    };
+
+    auto child = fork(slow());
+    co_await sleep(50us);  // now it is a task of its own
+    const int got = co_await child;
+
+    EXPECT_EQ(got, 7);
+  });
+}
+
+TEST_P(Fork, Failure_ReachesTheAwaiter) {
+  run([]() -> task<> {
+    const auto fail = [](bool late) -> task<> {
+      if (late) co_await sleep(10us);
+      throw std::runtime_error("child");
+    };
+    for (const bool late : {false, true}) {
+      auto child = fork(fail(late));
+      if (late) co_await sleep(20us);
+
+      bool threw = false;
+      try {
+        co_await child;
+      } catch (const std::runtime_error&) {
+        threw = true;
+      }
+
+      EXPECT_TRUE(threw);
+    }
+  });
+}
+
+TEST_P(ForkOrder, ChildLeftUnawaitedAndUntaken_IsDroppedUnrun) {
+  run([]() -> task<> {
+    bool ran = false;
+    auto token = std::make_shared<int>();
+    try {
+      auto child = fork([](std::shared_ptr<int>, bool& flag) -> task<> {
+        flag = true;
+        co_return;
+      }(token, ran));
+      throw std::runtime_error("between");
+    } catch (const std::runtime_error&) {  // expected
+    }
+
+    EXPECT_FALSE(ran);
+    EXPECT_EQ(token.use_count(), 1);
+    co_return;
+  });
+}
+
+TEST_P(Fork, ChildLeftUnawaitedThatRunsAlready_IsCancelledAndWaitedFor) {
+  run([]() -> task<> {
+    std::atomic<bool> cleaned{false};
+    try {
+      auto child = fork([](std::atomic<bool>& done) -> task<> {
+        co_await try_finally([]() -> task<> { co_await sleep(1h); },
+                             [&]() -> task<> {
+                               co_await sleep(100us);
+                               done = true;
+                             });
+      }(cleaned));
+      co_await sleep(1ms);
+      throw std::runtime_error("between");
+    } catch (const std::runtime_error&) {
+      EXPECT_TRUE(cleaned);
+    }
+  });
+}
+
+TEST_P(Fork, CancelledParent_CancelsTheChildItWaitsFor) {
+  run([]() -> task<> {
+    event never;
+    std::atomic<bool> cancelled{false};
+    auto parent = co_await spawn_waiting([&]() -> task<> {
+      auto child = fork([](event& gate, std::atomic<bool>& flag) -> task<> {
+        try {
+          co_await gate.wait();
+        } catch (const cancelled_error&) {
+          flag = true;
+          throw;
+        }
+      }(never, cancelled));
+      co_await yield();
+      co_await child;
+    });
+    while (!never.has_waiters()) co_await yield();
+    co_await until_waiting(parent);
+
+    parent.cancel();
+    const ending how = co_await ending_of(parent);
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_TRUE(cancelled);
+  });
+}
+
+TEST_P(Fork, SecondAwait_Throws) {
+  run([]() -> task<> {
+    auto child = fork(fib(1));
+    (void)co_await child;
+
+    bool refused = false;
+    try {
+      (void)co_await child;
+    } catch (const invalid_state_error&) {
+      refused = true;
+    }
+
+    EXPECT_TRUE(refused);
+  });
+}
+
+TEST_P(Fork, OldestAwaitedFirst_StillGivesTheValues) {
+  run([]() -> task<> {
+    auto a = fork(fib(5));
+    auto b = fork(fib(6));
+    auto c = fork(fib(7));
+
+    const int first = co_await a;
+    const int second = co_await b;
+    const int third = co_await c;
+
+    EXPECT_EQ(first, 5);
+    EXPECT_EQ(second, 8);
+    EXPECT_EQ(third, 13);
+  });
+}
+
+TEST_P(Fork, ForkAll_GivesTheResultsInOrder) {
+  run([]() -> task<> {
+    std::vector<task<int>> children;
+    for (int i = 0; i < 20; ++i) children.push_back(fib(i));
+
+    const std::vector<int> values = co_await fork_all(std::move(children));
+
+    EXPECT_EQ(values[10], 55);
+    EXPECT_EQ(values[19], 4181);
+  });
+}
+
+TEST_P(Fork, ForkAll_TakesMoreThanTheDequeHolds) {
+  run([]() -> task<> {
+    std::atomic<int> ran{0};
+    const auto note = [&ran](int) -> task<> {
+      ++ran;
+      co_return;
+    };
+
+    co_await fork_all(std::views::iota(0, 3000) | std::views::transform(note));
+
+    EXPECT_EQ(ran.load(), 3000);
+  });
+}
+
+TEST_P(Fork, ForkAll_RethrowsAFailure) {
+  run([]() -> task<> {
+    std::vector<task<>> children;
+    for (int i = 0; i < 10; ++i) {
+      children.push_back([](int n) -> task<> {
+        co_await yield();
+        if (n == 5) throw std::runtime_error("five");
+      }(i));
+    }
+
+    const auto ended = co_await catch_all(fork_all(std::move(children)));
+
+    EXPECT_TRUE(ended.threw<std::runtime_error>());
+  });
+}
+
+}  // namespace
+}  // namespace weft::testing

@@ -1,0 +1,617 @@
+#include "runtimes.h"
+#include <weft/runtime/cancel.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/sleep.h>
+#include <weft/sync/event.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace weft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class Run : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Run, every_kind(), name_of);
+class CallSoon : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, CallSoon, every_kind(), name_of);
+
+/// Real runtimes, by their number of workers.
+class Runtime : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Workers, Runtime, ::testing::Values(1, 4));
+
+task<int> seven_after_a_yield() {
+  co_await yield();
+  co_return 7;
+}
+task<> sleep_an_hour() {
+  co_await sleep(1h);
+}
+
+// ---- run ---------------------------------------------------------------------------------------
+
+TEST_P(Runtime, Run_GivesTheValueOfMain) {
+  EXPECT_EQ(weft::run(seven_after_a_yield(), {.workers = GetParam()}), 7);
+}
+
+TEST_P(Runtime, Run_RethrowsTheExceptionOfMain) {
+  const auto fail = []() -> task<> {
+    co_await yield();
+    throw std::runtime_error("main");
+  };
+
+  EXPECT_THROW(weft::run(fail, {.workers = GetParam()}), std::runtime_error);
+}
+
+TEST_P(Run, RunInsideOfARuntime_IsRefusedBeforeAnythingStarts) {
+  run([]() -> task<> {
+    bool ran = false;
+    const auto note = [&]() -> task<> {
+      ran = true;
+      co_return;
+    };
+
+    EXPECT_THROW(weft::run(note), std::logic_error);
+    EXPECT_THROW(runtime::current().run(note), std::logic_error);
+
+    EXPECT_FALSE(ran);
+    co_return;
+  });
+}
+
+TEST(RuntimeRun, ManyMains_RunInSequenceOnOneRuntime) {
+  for (const std::size_t workers : {1u, 4u}) {
+    runtime rt({.workers = workers});
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(rt.run(seven_after_a_yield()), 7);
+  }
+}
+
+TEST(RuntimeRun, SecondThread_IsRefusedWhileAnotherRunsTheOneWorker) {
+  runtime rt({.workers = 1});
+  event stop;
+  std::atomic<bool> running{false};
+  std::thread loop([&] {
+    rt.run([&]() -> task<> {
+      running = true;
+      co_await stop.wait();
+    });
+  });
+  while (!running) std::this_thread::yield();
+
+  EXPECT_THROW(rt.run(seven_after_a_yield()), std::logic_error);
+
+  stop.set();
+  loop.join();
+}
+
+TEST(RuntimeOptions, TooManyWorkers_AreRefused) {
+  EXPECT_THROW(const runtime rt({.workers = 65}), std::invalid_argument);
+}
+
+TEST(RuntimeCurrent, Current_OutsideOfARuntimeThrows) {
+  EXPECT_THROW((void)runtime::current(), std::logic_error);
+}
+
+TEST(RuntimeCurrent, SeveralRuntimes_LiveSideBySide) {
+  runtime one({.workers = 2});
+  runtime two({.workers = 2});
+
+  const auto which = []() -> task<runtime*> { co_return &runtime::current(); };
+
+  EXPECT_EQ(one.run(which()), &one);
+  EXPECT_EQ(two.run(which()), &two);
+}
+
+TEST(OneWorker, Everything_RunsOnTheThreadThatCallsRun) {
+  const auto caller = std::this_thread::get_id();
+
+  weft::run(
+      [&]() -> task<> {
+        auto child = spawn([&]() -> task<> {
+          co_await sleep(100us);
+          EXPECT_EQ(std::this_thread::get_id(), caller);
+        });
+        co_await child;
+        EXPECT_EQ(std::this_thread::get_id(), caller);
+      },
+      {.workers = 1});
+}
+
+// ---- The end of a run --------------------------------------------------------------------------
+
+TEST_P(Run, LeftoverTasks_AreCancelledAndAwaited) {
+  std::atomic<int> cleaned{0};
+
+  run([&]() -> task<> {
+    for (int i = 0; i < 10; ++i) {
+      spawn([&]() -> task<> {
+        co_await try_finally(sleep_an_hour, [&]() -> task<> {
+          co_await yield();
+          ++cleaned;
+        });
+      }).detach();
+    }
+    co_await until_waiters(10);
+  });
+
+  EXPECT_EQ(cleaned.load(), 10);
+}
+
+TEST_P(Run, TasksSpawnedByCleanUp_AreCancelledAndAwaitedToo) {
+  std::atomic<int> ended{0};
+  struct chain {
+    static task<> link(std::atomic<int>& count, int left) {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        ++count;
+        if (left > 0) {
+          auto next = spawn(link(count, left - 1));
+          next.detach();
+        }
+        throw;
+      }
+    }
+  };
+
+  run([&]() -> task<> {
+    auto first = spawn(chain::link(ended, 3));
+    co_await until_waiting(first);
+  });
+
+  EXPECT_GE(ended.load(), 1);
+  EXPECT_EQ(take_ledger().tasks, 0);
+}
+
+TEST_P(Run, FailuresInTheSweep_GoToTheHandlerAndLeaveTheOutcome) {
+  std::atomic<int> reports{0};
+
+  run([&]() -> task<> {
+    runtime::current().set_exception_handler([&](const exception_context&) { ++reports; });
+    for (int i = 0; i < 3; ++i) {
+      spawn([]() -> task<> {
+        try {
+          co_await sleep(1h);
+        } catch (const cancelled_error&) {
+          throw std::runtime_error("clean-up");
+        }
+      }).detach();
+    }
+    co_await until_waiters(3);
+  });
+
+  EXPECT_EQ(reports.load(), 3);
+}
+
+task<> swallow_for_ever() {
+  for (;;) {
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {  // swallowed on purpose
+    }
+  }
+}
+task<> yield_for_ever() {
+  for (;;) {
+    try {
+      co_await yield();
+    } catch (const cancelled_error&) {  // swallowed on purpose
+    }
+  }
+}
+
+/// What a shutdown says about a task that does not end.
+std::string report_of_survivor(std::size_t workers, task<> (*survivor)()) {
+  std::string told;
+  std::mutex guard;
+  runtime rt({.workers = workers});
+  rt.set_exception_handler([&](const exception_context& context) {
+    const std::lock_guard lock(guard);
+    told += context.message;
+  });
+  auto child = rt.spawn(survivor(), {.name = "the stubborn one"});
+  rt.run([]() -> task<> { co_await yield(); });
+
+  EXPECT_FALSE(rt.shutdown(20ms));
+
+  EXPECT_EQ(take_ledger().tasks, 0);
+  return told;
+}
+
+TEST_P(Runtime, ShutdownTimeOut_NamesAndDestroysATaskThatSwallowsEveryRequest) {
+  EXPECT_THAT(report_of_survivor(GetParam(), swallow_for_ever), HasSubstr("the stubborn one"));
+}
+
+TEST_P(Runtime, ShutdownTimeOut_NamesAndDestroysATaskThatNeverWaits) {
+  EXPECT_THAT(report_of_survivor(GetParam(), yield_for_ever), HasSubstr("the stubborn one"));
+}
+
+TEST_P(Runtime, RuntimeDestroyedWhileBusy_LeavesNothing) {
+  auto token = std::make_shared<int>();
+  {
+    runtime rt({.workers = GetParam()});
+    for (int i = 0; i < 100; ++i) {
+      rt.spawn([](std::shared_ptr<int>) -> task<> {
+          for (;;) co_await sleep(10us);
+        }(token))
+          .detach();
+      rt.spawn([](std::shared_ptr<int>) -> task<> {
+          for (;;) co_await yield();
+        }(token))
+          .detach();
+    }
+  }
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_EQ(take_ledger().tasks, 0);
+}
+
+TEST_P(Runtime, Shutdown_OfAQuietRuntimeIsTrueAgainAndAgain) {
+  runtime rt({.workers = GetParam()});
+
+  EXPECT_TRUE(rt.shutdown(1s));
+  EXPECT_TRUE(rt.shutdown(1s));
+}
+
+TEST_P(Run, ShutdownOnAWorker_IsRefused) {
+  run([]() -> task<> {
+    EXPECT_THROW(runtime::current().shutdown(1s), std::logic_error);
+    co_return;
+  });
+}
+
+// ---- Callbacks ---------------------------------------------------------------------------------
+
+TEST_P(CallSoon, Callbacks_RunOnceInTheOrderOfTheCalls) {
+  run([]() -> task<> {
+    std::mutex guard;
+    std::string log;
+    event last;
+    for (const char name : {'a', 'b', 'c', 'd'}) {
+      call_soon([&, name] {
+        const std::lock_guard lock(guard);
+        log += name;
+        if (log.size() == 4) last.set();
+      });
+    }
+
+    co_await last.wait();
+
+    EXPECT_EQ(log, "abcd");
+  });
+}
+
+TEST_P(CallSoon, CallbackIsNeverRun_OnTheCallersStack) {
+  run([]() -> task<> {
+    event called;
+    std::mutex guard;
+    {
+      const std::lock_guard lock(guard);
+      call_soon([&] {
+        const std::lock_guard inner(guard);
+        called.set();
+      });
+    }
+    co_await called.wait();
+  });
+}
+
+TEST_P(CallSoon, FailureOfACallback_IsReportedAndTheRuntimeGoesOn) {
+  std::atomic<int> reports{0};
+  run([&]() -> task<> {
+    runtime::current().set_exception_handler([&](const exception_context& context) {
+      EXPECT_NE(context.exception, nullptr);
+      ++reports;
+    });
+    call_soon([] { throw std::runtime_error("callback"); });
+    while (reports == 0) co_await yield();
+  });
+  EXPECT_EQ(reports.load(), 1);
+}
+
+TEST_P(CallSoon, Later_NeverComesEarly) {
+  run([]() -> task<> {
+    const auto begin = now();
+    clock::time_point called_at;
+    event called;
+
+    call_later(1ms, [&] {
+      called_at = now();
+      called.set();
+    });
+    co_await called.wait();
+
+    EXPECT_GE(called_at - begin, 1ms);
+  });
+}
+
+TEST_P(CallSoon, LaterThanThePast_ComesSoon) {
+  run([]() -> task<> {
+    event called;
+    call_at(now() - 1h, [&] { called.set(); });
+
+    co_await called.wait();
+  });
+}
+
+TEST_P(CallSoon, CancelledTimer_NeverCalls) {
+  run([]() -> task<> {
+    std::atomic<bool> called{false};
+    auto timer = call_later(500us, [&] { called = true; });
+
+    const bool won = timer.cancel();
+    co_await sleep(1ms);
+
+    EXPECT_TRUE(won);
+    EXPECT_FALSE(called);
+    timer.cancel();  // harmless
+  });
+}
+
+TEST_P(CallSoon, CancelOfATimerThatHasCalled_IsFalse) {
+  run([]() -> task<> {
+    event called;
+    auto timer = call_later(10us, [&] { called.set(); });
+    co_await called.wait();
+
+    EXPECT_FALSE(timer.cancel());
+  });
+}
+
+TEST_P(CallSoon, DroppedTimer_StillCalls) {
+  run([]() -> task<> {
+    event called;
+    {
+      auto dropped = call_later(10us, [&] { called.set(); });
+    }
+
+    co_await called.wait();
+  });
+}
+
+TEST(CallSoonOutside, Callbacks_OutsideOfARuntimeThrow) {
+  EXPECT_THROW(call_soon([] {}), std::logic_error);
+  EXPECT_THROW(call_later(1ms, [] {}), std::logic_error);
+  EXPECT_THROW(call_at(clock::time_point(), [] {}), std::logic_error);
+}
+
+TEST(CallSoonOutside, CallsOfForeignThreads_AllRunInTheOrderOfEach) {
+  runtime rt({.workers = 1});
+  std::vector<int> order;
+  event last;
+  std::thread caller;
+  rt.run([&]() -> task<> {
+    caller = std::thread([&] {
+      for (int i = 0; i < 500; ++i) {
+        rt.call_soon([&, i] {
+          order.push_back(i);
+          if (i == 499) last.set();
+        });
+      }
+    });
+    co_await last.wait();
+  });
+  caller.join();
+
+  EXPECT_EQ(order.size(), 500u);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+// ---- The exception handler ---------------------------------------------------------------------
+
+TEST(ExceptionHandler, HandlerThatThrows_DoesNotTakeTheRuntimeDown) {
+  runtime rt({.workers = 2});
+  std::atomic<int> calls{0};
+  rt.set_exception_handler([&](const exception_context&) {
+    ++calls;
+    throw std::logic_error("handler");
+  });
+
+  rt.call_soon([] { throw std::runtime_error("callback"); });
+  while (calls == 0) std::this_thread::yield();
+
+  EXPECT_EQ(rt.run(seven_after_a_yield()), 7);
+}
+
+TEST(ExceptionHandler, Calls_AreSerialised) {
+  runtime rt({.workers = 4});
+  std::atomic<int> inside{0};
+  std::atomic<int> calls{0};
+  rt.set_exception_handler([&](const exception_context&) {
+    EXPECT_EQ(++inside, 1);
+    --inside;
+    ++calls;
+  });
+
+  for (int i = 0; i < 200; ++i) rt.call_soon([] { throw std::runtime_error("callback"); });
+  while (calls < 200) std::this_thread::yield();
+}
+
+// ---- A busy worker -----------------------------------------------------------------------------
+// These end only if others run while one worker computes: no time is measured.
+
+TEST(BusyWorker, TaskItHasSpawned_RunsElsewhere) {
+  runtime rt({.workers = 2});
+  while (rt.metrics().parks < 2) std::this_thread::yield();
+
+  for (int round = 0; round < 50; ++round) {
+    auto busy = rt.spawn([]() -> task<> {
+      std::atomic<bool> other_ran{false};
+      auto other = spawn([&]() -> task<> {
+        other_ran = true;
+        co_return;
+      });
+      while (!other_ran) std::this_thread::yield();
+      co_await other;
+    });
+    busy.get();
+  }
+}
+
+TEST(BusyWorker, TimersItHasArmed_FireElsewhere) {
+  weft::run(
+      []() -> task<> {
+        std::atomic<bool> woken{false};
+        auto sleeper = co_await spawn_waiting([&]() -> task<> {
+          co_await sleep(1ms);
+          woken = true;
+        });
+        while (!woken) std::this_thread::yield();
+        co_await sleeper;
+      },
+      {.workers = 2});
+}
+
+TEST(BusyWorker, TasksOfForeignThreads_RunElsewhere) {
+  runtime rt({.workers = 2});
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<bool> second_ran{false};
+    std::atomic<bool> first_runs{false};
+    auto first = rt.spawn([&]() -> task<> {
+      first_runs = true;
+      while (!second_ran) std::this_thread::yield();
+      co_return;
+    });
+    while (!first_runs) std::this_thread::yield();
+    auto second = rt.spawn([&]() -> task<> {
+      second_ran = true;
+      co_return;
+    });
+    first.get();
+    second.get();
+  }
+}
+
+TEST(BusyWorker, TaskThatOnlyYields_DoesNotStarveTimers) {
+  weft::run(
+      []() -> task<> {
+        std::atomic<bool> woken{false};
+        auto sleeper = spawn([&]() -> task<> {
+          co_await sleep(1ms);
+          woken = true;
+        });
+        while (!woken) co_await yield();
+        co_await sleeper;
+      },
+      {.workers = 1});
+}
+
+TEST(BusyWorker, CallbackThatReschedulesItself_DoesNotStarveTimers) {
+  weft::run(
+      []() -> task<> {
+        struct again {
+          std::shared_ptr<std::atomic<bool>> stop;
+          void operator()() const {
+            if (!*stop) call_soon(again(*this));
+          }
+        };
+        auto stop = std::make_shared<std::atomic<bool>>(false);
+        call_soon(again{stop});
+
+        co_await sleep(1ms);
+
+        *stop = true;
+      },
+      {.workers = 1});
+}
+
+// ---- Lost wake-ups -----------------------------------------------------------------------------
+
+/// Spins a little, so that two threads meet at all possible moments.
+void spin(std::uint64_t turns) {
+  for (std::atomic<std::uint64_t> i{0}; i < turns; ++i) {
+  }
+}
+
+TEST(WakeUpStress, WakeOfAForeignThread_IsNeverLost) {
+  std::mt19937_64 random(stress_seed());
+  for (const std::size_t workers : {1u, 2u, 4u}) {
+    constexpr int rounds = 2000;
+    std::vector<event> gates(rounds);
+    std::atomic<int> arrived{0};
+    std::vector<std::uint64_t> delays(rounds);
+    for (auto& each : delays) each = random() % 3000;
+    std::thread waker([&] {
+      for (int i = 0; i < rounds; ++i) {
+        while (arrived < i) std::this_thread::yield();
+        spin(delays[static_cast<std::size_t>(i)]);
+        gates[static_cast<std::size_t>(i)].set();
+      }
+    });
+
+    weft::run(
+        [&]() -> task<> {
+          for (int i = 0; i < rounds; ++i) {
+            arrived = i;
+            co_await gates[static_cast<std::size_t>(i)].wait();
+          }
+        },
+        {.workers = workers});
+
+    waker.join();
+    EXPECT_EQ(arrived.load(), rounds - 1);
+  }
+}
+
+TEST(WakeUpStress, PinnedTaskOfAWorkerThatComputes_IsNeverForgotten) {
+  std::mt19937_64 random(stress_seed());
+  runtime rt({.workers = 2});
+  for (int round = 0; round < 100; ++round) {
+    event gate;
+    std::atomic<bool> waits{false};
+    auto pinned = rt.spawn([&]() -> task<> {
+      auto child = spawn_local([&]() -> task<> {
+        waits = true;
+        co_await gate.wait();
+      });
+      co_await child;
+    });
+    while (!waits) std::this_thread::yield();
+    auto computing = rt.spawn([turns = random() % 200'000]() -> task<> {
+      spin(turns);
+      co_return;
+    });
+    spin(random() % 200'000);
+    gate.set();
+    pinned.get();
+    computing.get();
+  }
+}
+
+TEST(WakeUpStress, TasksThatWakeEachOther_AllEnd) {
+  std::mt19937_64 random(stress_seed());
+  weft::run(
+      [&]() -> task<> {
+        constexpr std::size_t count = 50;
+        constexpr int rounds = 100;
+        std::vector<event> gates(count * rounds);
+        std::vector<join_handle<>> tasks;
+        for (std::size_t i = 0; i < count; ++i) {
+          tasks.push_back(spawn([&gates, i, choice = random()]() -> task<> {
+            for (std::size_t round = 0; round < rounds; ++round) {
+              gates[round * count + (i + choice % count) % count].set();
+              gates[round * count + i].set();
+              co_await gates[round * count + (i + 1) % count].wait();
+            }
+          }));
+        }
+        for (auto& each : tasks) co_await each;
+      },
+      {.workers = 4});
+}
+
+}  // namespace
+}  // namespace weft::testing
