@@ -8,7 +8,8 @@
 namespace weft {
 namespace {
 
-/// Whoever made it may share its status flags with others, who chose them; but a read that blocks would stop a worker.
+/// Whoever made it may share its status flags with others, who chose them; but a read that blocks
+/// would stop a worker.
 detail::descriptor adopt_end(int fd) {
   detail::sys::opened();
   const int failed = detail::sys::set_nonblocking(fd);
@@ -23,8 +24,12 @@ detail::descriptor adopt_end(int fd) {
 
 }  // namespace
 
-pipe_reader pipe_reader::adopt(int fd) { return pipe_reader(adopt_end(fd)); }
-pipe_writer pipe_writer::adopt(int fd) { return pipe_writer(adopt_end(fd)); }
+pipe_reader pipe_reader::adopt(int fd) {
+  return pipe_reader(adopt_end(fd));
+}
+pipe_writer pipe_writer::adopt(int fd) {
+  return pipe_writer(adopt_end(fd));
+}
 
 pipe_ends pipe() {
   int ends[2];

@@ -10,7 +10,8 @@ namespace weft {
 /// The end of a kernel pipe from which bytes come out. One task reads at a time.
 class pipe_reader {
  public:
-  /// Takes over the reading end of a pipe or FIFO, and makes it non-blocking. Throws std::system_error; it is closed then.
+  /// Takes over the reading end of a pipe or FIFO, and makes it non-blocking. Throws
+  /// std::system_error; it is closed then.
   static pipe_reader adopt(int fd);
 
   /// What there is, at least one byte; 0 once all writers are gone. Cancellation: takes nothing.
@@ -28,10 +29,12 @@ class pipe_reader {
   detail::descriptor end_;
 };
 
-/// The end into which bytes go. One task writes at a time. When nobody reads, writing fails with EPIPE; no signal is raised.
+/// The end into which bytes go. One task writes at a time. When nobody reads, writing fails with
+/// EPIPE; no signal is raised.
 class pipe_writer {
  public:
-  /// Takes over the writing end of a pipe or FIFO, and makes it non-blocking. Throws std::system_error; it is closed then.
+  /// Takes over the writing end of a pipe or FIFO, and makes it non-blocking. Throws
+  /// std::system_error; it is closed then.
   static pipe_writer adopt(int fd);
 
   /// Writes what the pipe takes, at least one byte: how many. Cancellation: takes nothing.

@@ -21,6 +21,8 @@ void udp_socket::connect(const socket_address& to) {
   if (failed < 0) detail::throw_system_error(-failed, "connect " + to.to_string());
 }
 
-socket_address udp_socket::local_address() const { return detail::local_address_of(socket_); }
+socket_address udp_socket::local_address() const {
+  return detail::local_address_of(socket_);
+}
 
 }  // namespace weft

@@ -16,14 +16,17 @@ struct udp_options {
 
 /// A UDP socket.
 ///
-/// One task sends and one receives at a time; a second one fails with EBUSY. Errors throw std::system_error; none of them
-/// makes the socket useless (ECONNREFUSED: the peer of a connected socket has told that nobody listens there).
+/// One task sends and one receives at a time; a second one fails with EBUSY. Errors throw
+/// std::system_error; none of them makes the socket useless (ECONNREFUSED: the peer of a connected
+/// socket has told that nobody listens there).
 class udp_socket {
  public:
-  /// Port 0 takes a free one. Throws std::system_error ("bind 127.0.0.1:53: Address already in use").
+  /// Port 0 takes a free one. Throws std::system_error ("bind 127.0.0.1:53: Address already in
+  /// use").
   static udp_socket bind(const socket_address& at, udp_options options = {});
 
-  /// From now on the socket sends to `to` and receives only from there. Does not wait. Throws std::system_error.
+  /// From now on the socket sends to `to` and receives only from there. Does not wait. Throws
+  /// std::system_error.
   void connect(const socket_address& to);
 
   /// Sends one datagram, whole or not at all. Cancellation: takes nothing.
@@ -31,12 +34,17 @@ class udp_socket {
     return {socket_.source(), bytes, to};
   }
   /// As send_to, to the address the socket is connected to.
-  detail::send_to_operation send(byte_view bytes) noexcept { return {socket_.source(), bytes, socket_address()}; }
-  /// Receives one datagram: its size and its sender. One that does not fit is lost and fails with EMSGSIZE.
-  /// Cancellation: takes nothing.
-  detail::receive_from_operation recv_from(byte_span into) noexcept { return {socket_.source(), into}; }
+  detail::send_to_operation send(byte_view bytes) noexcept {
+    return {socket_.source(), bytes, socket_address()};
+  }
+  /// Receives one datagram: its size and its sender. One that does not fit is lost and fails with
+  /// EMSGSIZE. Cancellation: takes nothing.
+  detail::receive_from_operation recv_from(byte_span into) noexcept {
+    return {socket_.source(), into};
+  }
 
-  /// Up to 64 datagrams in one system call: how many were taken, at least one. Cancellation: takes nothing.
+  /// Up to 64 datagrams in one system call: how many were taken, at least one. Cancellation: takes
+  /// nothing.
   detail::send_many_operation send_many(std::span<const outgoing_datagram> datagrams) noexcept {
     return {socket_.source(), datagrams};
   }

@@ -48,7 +48,8 @@ io_progress send_descriptors_operation::step(io_operation& self) noexcept {
   if (operation.descriptors_.size() > unix_stream::descriptors_max || operation.bytes_.empty()) {
     return operation.finish_ready(io_direction::write, -EINVAL);
   }
-  iovec part{.iov_base = const_cast<std::byte*>(operation.bytes_.data()), .iov_len = operation.bytes_.size()};
+  iovec part{.iov_base = const_cast<std::byte*>(operation.bytes_.data()),
+             .iov_len = operation.bytes_.size()};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -72,7 +73,8 @@ namespace {
 /// What the kernel has attached to the message: the first ones go to `into`, the others are closed.
 void take_descriptors(msghdr& message, std::span<file_descriptor> into) noexcept {
   std::size_t used = 0;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
@@ -103,7 +105,8 @@ io_progress receive_descriptors_operation::step(io_operation& self) noexcept {
 
 io_progress send_local_operation::step(io_operation& self) noexcept {
   auto& operation = static_cast<send_local_operation&>(self);
-  iovec part{.iov_base = const_cast<std::byte*>(operation.bytes_.data()), .iov_len = operation.bytes_.size()};
+  iovec part{.iov_base = const_cast<std::byte*>(operation.bytes_.data()),
+             .iov_len = operation.bytes_.size()};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;

@@ -14,7 +14,8 @@
 
 namespace weft {
 
-/// A descriptor that came over a Unix socket: a file, a pipe, anything. Closes it, unless it is released.
+/// A descriptor that came over a Unix socket: a file, a pipe, anything. Closes it, unless it is
+/// released.
 class file_descriptor {
  public:
   file_descriptor() noexcept = default;
@@ -46,8 +47,11 @@ namespace detail {
 /// Sends bytes with descriptors attached: the first write that takes a byte takes all descriptors.
 class [[nodiscard]] send_descriptors_operation : public stream_operation {
  public:
-  send_descriptors_operation(io_source* source, byte_view bytes, std::span<const int> descriptors) noexcept
-      : stream_operation(source, io_direction::write, step, nullptr), bytes_(bytes), descriptors_(descriptors) {}
+  send_descriptors_operation(io_source* source, byte_view bytes,
+                             std::span<const int> descriptors) noexcept
+      : stream_operation(source, io_direction::write, step, nullptr),
+        bytes_(bytes),
+        descriptors_(descriptors) {}
   [[nodiscard]] std::size_t await_resume() const {
     check_outcome();
     if (failed()) fail("write descriptors to");
@@ -64,8 +68,11 @@ class [[nodiscard]] send_descriptors_operation : public stream_operation {
 /// Receives bytes, and the descriptors that are attached to them.
 class [[nodiscard]] receive_descriptors_operation : public stream_operation {
  public:
-  receive_descriptors_operation(io_source* source, byte_span into, std::span<file_descriptor> descriptors) noexcept
-      : stream_operation(source, io_direction::read, step, nullptr), into_(into), descriptors_(descriptors) {}
+  receive_descriptors_operation(io_source* source, byte_span into,
+                                std::span<file_descriptor> descriptors) noexcept
+      : stream_operation(source, io_direction::read, step, nullptr),
+        into_(into),
+        descriptors_(descriptors) {}
   [[nodiscard]] std::size_t await_resume() const {
     check_outcome();
     if (failed()) fail("read descriptors from");
@@ -79,7 +86,8 @@ class [[nodiscard]] receive_descriptors_operation : public stream_operation {
   std::span<file_descriptor> descriptors_;
 };
 
-/// Sends a datagram to a Unix socket. No event tells when a full receiver has room again, so it is tried by a timer.
+/// Sends a datagram to a Unix socket. No event tells when a full receiver has room again, so it is
+/// tried by a timer.
 class [[nodiscard]] send_local_operation : public message_operation {
  public:
   send_local_operation(io_source* source, byte_view bytes, const socket_address& to) noexcept
@@ -103,28 +111,38 @@ struct unix_stream_pair;
 /// As tcp_stream; and it passes descriptors.
 class unix_stream : public detail::socket_stream {
  public:
+  using read_half = detail::read_half;
+  using write_half = detail::write_half;
+  using halves = detail::stream_halves;
   static constexpr std::size_t descriptors_max = 253;  // the kernel's bound for one message
 
-  /// Awaitable of unix_stream. Waits while the listener's queue is full. Throws std::invalid_argument for an impossible path.
+  /// Awaitable of unix_stream. Waits while the listener's queue is full. Throws
+  /// std::invalid_argument for an impossible path.
   [[nodiscard]] static detail::connect_operation<unix_stream> connect(std::string_view path);
   /// Two connected ends. Throws std::system_error.
   [[nodiscard]] static unix_stream_pair pair();
 
-  /// Sends up to descriptors_max descriptors along with `bytes`, of which there must be one at least; gives how many bytes
-  /// were taken. The receiver gets its own copies of the descriptors. Cancellation: takes nothing.
-  detail::send_descriptors_operation send_descriptors(byte_view bytes, std::span<const int> descriptors) noexcept {
+  /// Sends up to descriptors_max descriptors along with `bytes`, of which there must be one at
+  /// least; gives how many bytes were taken. The receiver gets its own copies of the descriptors.
+  /// Cancellation: takes nothing.
+  detail::send_descriptors_operation send_descriptors(byte_view bytes,
+                                                      std::span<const int> descriptors) noexcept {
     return {source(), bytes, descriptors};
   }
-  /// Reads bytes and the descriptors that came with them, from the front of `descriptors`; what finds no room there is
-  /// closed. Cancellation: takes nothing.
-  detail::receive_descriptors_operation receive_descriptors(byte_span into, std::span<file_descriptor> descriptors) noexcept {
+  /// Reads bytes and the descriptors that came with them, from the front of `descriptors`; what
+  /// finds no room there is closed. Cancellation: takes nothing.
+  detail::receive_descriptors_operation receive_descriptors(
+      byte_span into, std::span<file_descriptor> descriptors) noexcept {
     return {source(), into, descriptors};
   }
+  /// For two tasks, as tcp_stream::split().
+  [[nodiscard]] halves split() && { return detail::split_stream(std::move(*this)); }
   /// As they were when the connection was made. Throws std::system_error.
   [[nodiscard]] peer_credentials credentials() const;
 
   /// For the library itself.
-  explicit unix_stream(detail::socket_stream connected) noexcept : socket_stream(std::move(connected)) {}
+  explicit unix_stream(detail::socket_stream connected) noexcept
+      : socket_stream(std::move(connected)) {}
 };
 
 struct unix_stream_pair {
@@ -138,22 +156,36 @@ struct unix_listen_options {
   bool replace_stale = true;  // remove a socket file at whose path nobody listens any more
 };
 
-/// Waits for connections at a path or an abstract name. The file at the path goes away with the listener.
+/// Waits for connections at a path or an abstract name. The file at the path goes away with the
+/// listener.
 class unix_listener {
  public:
-  /// Throws std::system_error ("bind unix:/run/x: Address already in use"), std::invalid_argument for an impossible path.
+  /// Throws std::system_error ("bind unix:/run/x: Address already in use"), std::invalid_argument
+  /// for an impossible path.
   static unix_listener bind(std::string_view path, unix_listen_options options = {});
   unix_listener(unix_listener&&) noexcept = default;
   unix_listener& operator=(unix_listener&& other) noexcept;
   ~unix_listener() { close(); }
 
   /// The next connection: awaitable of unix_stream. As tcp_listener::accept().
-  detail::accept_operation<unix_stream> accept() noexcept { return detail::accept_operation<unix_stream>(socket_.source()); }
+  detail::accept_operation<unix_stream> accept() noexcept {
+    return detail::accept_operation<unix_stream>(socket_.source());
+  }
   [[nodiscard]] socket_address local_address() const { return detail::local_address_of(socket_); }
   void close() noexcept;
 
+  /// For the library itself: the socket, and the file that whoever has it removes.
+  struct parts {
+    detail::descriptor socket;
+    std::string file;
+  };
+  [[nodiscard]] parts release() && noexcept {
+    return {.socket = std::move(socket_), .file = std::move(file_)};
+  }
+
  private:
-  unix_listener(detail::descriptor socket, std::string file) noexcept : socket_(std::move(socket)), file_(std::move(file)) {}
+  unix_listener(detail::descriptor socket, std::string file) noexcept
+      : socket_(std::move(socket)), file_(std::move(file)) {}
 
   detail::descriptor socket_;
   std::string file_;  // to be removed; empty for an abstract name
@@ -170,19 +202,22 @@ class unix_datagram {
   unix_datagram& operator=(unix_datagram&& other) noexcept;
   ~unix_datagram() { close(); }
 
-  /// Sends one datagram; waits while the receiver's queue is full. Throws std::invalid_argument for an impossible path.
-  /// Cancellation: takes nothing.
+  /// Sends one datagram; waits while the receiver's queue is full. Throws std::invalid_argument for
+  /// an impossible path. Cancellation: takes nothing.
   detail::send_local_operation send_to(byte_view bytes, std::string_view path) {
     return {socket_.source(), bytes, socket_address::from_path(path)};
   }
-  /// One datagram: its size and its sender; one that does not fit is lost and fails with EMSGSIZE. Cancellation: takes
-  /// nothing.
-  detail::receive_from_operation recv_from(byte_span into) noexcept { return {socket_.source(), into}; }
+  /// One datagram: its size and its sender; one that does not fit is lost and fails with EMSGSIZE.
+  /// Cancellation: takes nothing.
+  detail::receive_from_operation recv_from(byte_span into) noexcept {
+    return {socket_.source(), into};
+  }
   [[nodiscard]] socket_address local_address() const { return detail::local_address_of(socket_); }
   void close() noexcept;
 
  private:
-  unix_datagram(detail::descriptor socket, std::string file) noexcept : socket_(std::move(socket)), file_(std::move(file)) {}
+  unix_datagram(detail::descriptor socket, std::string file) noexcept
+      : socket_(std::move(socket)), file_(std::move(file)) {}
 
   detail::descriptor socket_;
   std::string file_;

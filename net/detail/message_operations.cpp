@@ -15,7 +15,9 @@ constexpr std::size_t batch = 64;
 iovec part_of(byte_view bytes) noexcept {
   return {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
 }
-iovec part_of(byte_span bytes) noexcept { return {.iov_base = bytes.data(), .iov_len = bytes.size()}; }
+iovec part_of(byte_span bytes) noexcept {
+  return {.iov_base = bytes.data(), .iov_len = bytes.size()};
+}
 
 msghdr message_to(iovec& part, const socket_address& to) noexcept {
   msghdr message{};
@@ -55,7 +57,8 @@ void message_operation::check(const char* operation, const socket_address& peer)
   throw_system_error(number, text);
 }
 
-io_progress message_operation::finish(io_direction direction, std::int64_t count_or_error) noexcept {
+io_progress message_operation::finish(io_direction direction,
+                                      std::int64_t count_or_error) noexcept {
   if (count_or_error == -EAGAIN) return io_progress::blocked;
   source_->put_ready(direction);
   value = count_or_error;
@@ -66,7 +69,8 @@ io_progress send_to_operation::step(io_operation& self) noexcept {
   auto& operation = static_cast<send_to_operation&>(self);
   iovec part = part_of(operation.bytes_);
   const msghdr message = message_to(part, operation.to_);
-  return operation.finish(io_direction::write, sys::send_message(operation.source_->fd(), &message));
+  return operation.finish(io_direction::write,
+                          sys::send_message(operation.source_->fd(), &message));
 }
 
 io_progress receive_from_operation::step(io_operation& self) noexcept {
@@ -103,7 +107,8 @@ io_progress receive_many_operation::step(io_operation& self) noexcept {
     parts[i] = part_of(operation.datagrams_[i].into);
     messages[i] = {.msg_hdr = message_from(parts[i], names[i]), .msg_len = 0};
   }
-  const int received = sys::receive_many(operation.source_->fd(), messages, static_cast<unsigned>(count));
+  const int received =
+      sys::receive_many(operation.source_->fd(), messages, static_cast<unsigned>(count));
   for (int i = 0; i < received; ++i) {
     incoming_datagram& filled = operation.datagrams_[static_cast<std::size_t>(i)];
     filled.size = messages[i].msg_len;

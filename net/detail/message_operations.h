@@ -2,8 +2,8 @@
 
 // The awaiters of sockets that keep message boundaries, and of messages that carry descriptors.
 //
-// What they do to the slot of their direction: a message that was sent or received says nothing about the next one, so
-// readiness is always put back; only EAGAIN takes it away.
+// What they do to the slot of their direction: a message that was sent or received says nothing
+// about the next one, so readiness is always put back; only EAGAIN takes it away.
 
 #include "descriptor.h"
 #include "stream_operations.h"
@@ -21,7 +21,8 @@ struct datagram {
   socket_address from;
 };
 
-/// One of several datagrams to receive in one call: the first member is given, the others are filled in.
+/// One of several datagrams to receive in one call: the first member is given, the others are
+/// filled in.
 struct incoming_datagram {
   byte_span into;
   std::size_t size = 0;
@@ -70,7 +71,8 @@ class [[nodiscard]] send_to_operation : public message_operation {
   socket_address to_;
 };
 
-/// Receives one datagram. One that is longer than the buffer is an error, EMSGSIZE: it would be cut.
+/// Receives one datagram. One that is longer than the buffer is an error, EMSGSIZE: it would be
+/// cut.
 class [[nodiscard]] receive_from_operation : public message_operation {
  public:
   receive_from_operation(io_source* source, byte_span into) noexcept
@@ -97,7 +99,9 @@ class [[nodiscard]] send_many_operation : public message_operation {
  public:
   send_many_operation(io_source* source, std::span<const outgoing_datagram> datagrams) noexcept
       : message_operation(source, io_direction::write, step), datagrams_(datagrams) {}
-  bool await_ready() { return io_operation::await_ready() || (datagrams_.empty() && source_ != nullptr); }
+  bool await_ready() {
+    return io_operation::await_ready() || (datagrams_.empty() && source_ != nullptr);
+  }
   [[nodiscard]] std::size_t await_resume() const {
     check("send_many", socket_address());
     return static_cast<std::size_t>(value);
@@ -114,7 +118,9 @@ class [[nodiscard]] receive_many_operation : public message_operation {
  public:
   receive_many_operation(io_source* source, std::span<incoming_datagram> datagrams) noexcept
       : message_operation(source, io_direction::read, step), datagrams_(datagrams) {}
-  bool await_ready() { return io_operation::await_ready() || (datagrams_.empty() && source_ != nullptr); }
+  bool await_ready() {
+    return io_operation::await_ready() || (datagrams_.empty() && source_ != nullptr);
+  }
   [[nodiscard]] std::size_t await_resume() const {
     check("recv_many", socket_address());
     return static_cast<std::size_t>(value);

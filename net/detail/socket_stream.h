@@ -68,7 +68,6 @@ class socket_stream {
   [[nodiscard]] int native_handle() const noexcept { return socket_.fd(); }
 
  protected:
-  [[nodiscard]] io_source* source() const noexcept { return socket_.source(); }
   void set_option(int level, int name, int value, const char* what);
 
  private:

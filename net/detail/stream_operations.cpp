@@ -129,13 +129,13 @@ io_progress write_some_operation::send(io_operation& self) noexcept {
   return step<sys::send, amount::some>(self);
 }
 io_progress write_some_operation::write(io_operation& self) noexcept {
-  return step<sys::write_pipe, amount::some>(self);
+  return step<sys::write, amount::some>(self);
 }
 io_progress write_all_operation::send(io_operation& self) noexcept {
   return step<sys::send, amount::all>(self);
 }
 io_progress write_all_operation::write(io_operation& self) noexcept {
-  return step<sys::write_pipe, amount::all>(self);
+  return step<sys::write, amount::all>(self);
 }
 
 /// Drops `sent` bytes from the front, and empty parts with them.

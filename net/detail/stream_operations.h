@@ -31,7 +31,7 @@ namespace weft::detail {
 /// no longer can.
 class peer_name {
  public:
-  constexpr peer_name() noexcept = default;
+  peer_name() noexcept = default;
   explicit peer_name(const socket_address& address) noexcept;
   [[nodiscard]] socket_address address() const noexcept;
   [[nodiscard]] std::string to_string() const;
@@ -42,9 +42,6 @@ class peer_name {
   std::uint16_t port_ = 0;
   std::uint16_t family_ = 0;
 };
-
-/// What errors call a stream without a peer.
-inline constexpr peer_name pipe_name;
 
 /// Errors of stream operations: "read 127.0.0.1:80: Connection reset by peer".
 class stream_operation : public io_operation {

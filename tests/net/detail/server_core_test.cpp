@@ -14,14 +14,14 @@ class closing_core final : public detail::server_core {
   using server_core::server_core;
 
  private:
-  task<> serve(tcp_stream stream) override {
+  task<> serve(detail::socket_stream stream) override {
     stream.close();
     co_return;
   }
 };
 
 std::shared_ptr<closing_core> make_core() {
-  return std::make_shared<closing_core>(tcp_listener::bind("127.0.0.1:0"), 0);
+  return std::make_shared<closing_core>(detail::listen_at("127.0.0.1:0", {}), 0);
 }
 
 class ServerCore : public on_loopback {};
