@@ -552,28 +552,6 @@ TEST_P(ResumeOn, MainThatEndsThere_EndsTheRun) {
   run([&pool]() -> task<> { co_await resume_on(pool); });
 }
 
-TEST_P(ResumeOn, CancellationBefore_IsDeliveredWithoutTheMove) {
-  run([]() -> task<> {
-    manual_executor manual;
-    auto child = spawn(
-        [](executor& where) -> task<> {
-          co_await to_thread([] {});
-          co_await resume_on(where);
-          ADD_FAILURE() << "cancelled on the way";
-        },
-        std::ref(manual));
-    co_await until_waiting(child);
-    child.cancel();
-
-    while (!child.done()) {
-      manual.run_all();
-      co_await yield();
-    }
-
-    EXPECT_TRUE(child.cancelled());
-  });
-}
-
 TEST_P(ResumeOn, CancellationOnTheWay_IsDeliveredOnArrival) {
   run([]() -> task<> {
     thread_pool_executor pool(1);

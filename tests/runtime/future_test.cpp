@@ -451,7 +451,7 @@ TEST_P(Future, EmptyOne_IsAnInvalidStateToAwait) {
   });
 }
 
-TEST_P(Future, CombinatorsTakeFutures) {
+TEST_P(Future, Combinators_TakeFutures) {
   run([]() -> task<> {
     promise<int> one;
     promise<> two;
@@ -818,7 +818,7 @@ TEST_P(FutureCallback, DroppedFuture_StillCallsThem) {
   });
 }
 
-TEST_P(FutureCallback, CallbackMayAddAnother) {
+TEST_P(FutureCallback, Callback_MayAddAnother) {
   run([]() -> task<> {
     promise<> source;
     const auto pending = source.get_future().share();

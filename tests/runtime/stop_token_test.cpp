@@ -197,7 +197,7 @@ TEST_P(StopToken, CancellationTakenBack_LeavesNewTokensUntriggered) {
   });
 }
 
-TEST_P(StopToken, TokenOutlivesItsTask) {
+TEST_P(StopToken, Token_OutlivesItsTask) {
   run([]() -> task<> {
     const std::stop_token token =
         co_await spawn([]() -> task<std::stop_token> { co_return this_task::stop_token(); });
