@@ -1,16 +1,15 @@
-// What a task that does not give way does to everybody else: an echo server on two workers, one
-// task that computes for 50 ms again and again, and a client (a plain thread) that measures the
-// latency of 16 unrelated connections.
+// What a task that does not give way does to everybody else: an echo server on two workers, one task that computes for
+// 50 ms again and again, and a client (a plain thread) that measures the latency of 16 unrelated connections.
 //
-//     bench_stuck_task_weft [SECONDS]        prints p50, p99, p99.9 and the maximum, in
-//     microseconds
+//     bench_stuck_task_weft [SECONDS]        prints p50, p99, p99.9 and the maximum, in microseconds
 //
-// Without help from the other worker every connection that lives on the busy one would wait up to
-// 50 ms.
+// Without help from the other worker every connection that lives on the busy one would wait up to 50 ms.
 
-#include <weft/net/server.h>
-#include <weft/runtime/runtime.h>
-#include <weft/runtime/to_thread.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -21,10 +20,9 @@
 #include <thread>
 #include <vector>
 
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <weft/net/server.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/to_thread.h>
 
 namespace {
 
@@ -76,8 +74,7 @@ std::vector<double> measure(std::uint16_t port, std::chrono::seconds length) {
     for (std::size_t i = 0; i < connections; ++i) {
       char byte;
       if ((fds[i].revents & POLLIN) == 0 || ::recv(fds[i].fd, &byte, 1, 0) != 1) continue;
-      latencies.push_back(
-          std::chrono::duration<double, std::micro>(steady::now() - sent[i]).count());
+      latencies.push_back(std::chrono::duration<double, std::micro>(steady::now() - sent[i]).count());
       send_one(i);
     }
     std::this_thread::sleep_for(1ms);
@@ -88,11 +85,9 @@ std::vector<double> measure(std::uint16_t port, std::chrono::seconds length) {
 }
 
 void report(const char* name, const std::vector<double>& sorted) {
-  const auto at = [&](double part) {
-    return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
-  };
-  std::printf("%-16s n=%zu  p50=%.0f us  p99=%.0f us  p99.9=%.0f us  max=%.0f us\n", name,
-              sorted.size(), at(0.5), at(0.99), at(0.999), sorted.back());
+  const auto at = [&](double part) { return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))]; };
+  std::printf("%-16s n=%zu  p50=%.0f us  p99=%.0f us  p99.9=%.0f us  max=%.0f us\n", name, sorted.size(), at(0.5), at(0.99),
+              at(0.999), sorted.back());
 }
 
 }  // namespace

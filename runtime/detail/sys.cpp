@@ -1,7 +1,6 @@
 #include "sys.h"
 
 #include <cerrno>
-#include <csignal>
 #include <ctime>
 
 #include <fcntl.h>
@@ -198,13 +197,6 @@ int peer_name(int fd, sockaddr_storage* name, socklen_t* size) noexcept {
   return checked([&] { return ::getpeername(fd, reinterpret_cast<sockaddr*>(name), size); });
 }
 
-void given_away() noexcept { descriptors.fetch_sub(1, std::memory_order_relaxed); }
-
-int peer_credentials(int fd, ucred* credentials) noexcept {
-  socklen_t size = sizeof *credentials;
-  return checked([&] { return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &size); });
-}
-
 std::uint32_t interface_index(const char* name) noexcept {
   return ::if_nametoindex(name);
 }
@@ -251,13 +243,6 @@ int pipe(int (&ends)[2]) noexcept {
   return counted_pair(checked([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); }));
 }
 
-int set_nonblocking(int fd) noexcept {
-  const int flags = checked([&] { return ::fcntl(fd, F_GETFL); });
-  if (flags < 0) return flags;
-  const int failed = checked([&] { return ::fcntl(fd, F_SETFL, flags | O_NONBLOCK); });
-  return failed < 0 ? failed : checked([&] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
-}
-
 int unlink(const char* path) noexcept {
   return checked([&] { return ::unlink(path); });
 }
@@ -265,26 +250,6 @@ int unlink(const char* path) noexcept {
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept {
   if (const int error = injected(call::send, to)) return -error;
   return checked([&] { return ::sendfile(to, from, offset, size); });
-}
-
-ssize_t write_pipe(int fd, const void* from, std::size_t size) noexcept {
-  if (const int error = injected(call::send, fd)) return -error;
-  // MSG_NOSIGNAL is for sockets only. The signal goes to the thread that writes: it is blocked here, and taken back if it
-  // came and none was pending before.
-  sigset_t broken_pipe;
-  sigset_t before;
-  sigset_t pending;
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
-  ssize_t written = checked([&] { return ::write(fd, from, size); });
-  if (written == -EPIPE && sigismember(&before, SIGPIPE) == 0 && sigpending(&pending) == 0 &&
-      sigismember(&pending, SIGPIPE) == 1) {
-    const timespec at_once{};
-    (void)checked([&] { return ::sigtimedwait(&broken_pipe, nullptr, &at_once); });
-  }
-  if (sigismember(&before, SIGPIPE) == 0) pthread_sigmask(SIG_UNBLOCK, &broken_pipe, nullptr);
-  return written;
 }
 
 }  // namespace weft::detail::sys

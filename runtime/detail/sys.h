@@ -82,17 +82,9 @@ ssize_t send_message(int fd, const msghdr* message) noexcept;
 /// Several datagrams in one call (Linux; elsewhere one at a time): how many.
 int receive_many(int fd, mmsghdr* messages, unsigned count) noexcept;
 int send_many(int fd, mmsghdr* messages, unsigned count) noexcept;
-/// A descriptor that was counted belongs to the user now.
-void given_away() noexcept;
-/// SO_PEERCRED.
-int peer_credentials(int fd, ucred* credentials) noexcept;
 int socket_pair(int type, int (&ends)[2]) noexcept;
 int pipe(int (&ends)[2]) noexcept;
-/// O_NONBLOCK and FD_CLOEXEC on a descriptor that somebody else has opened.
-int set_nonblocking(int fd) noexcept;
 int unlink(const char* path) noexcept;
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept;
-/// write() to a pipe, without SIGPIPE when nobody reads.
-ssize_t write_pipe(int fd, const void* from, std::size_t size) noexcept;
 
 }  // namespace weft::detail::sys

@@ -190,8 +190,7 @@ TEST_P(BufferedReader, CancelledRead_KeepsWhatHasArrived) {
 TEST_P(BufferedReader, IdleReader_HoldsNoBuffer) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();
-    const auto read_a_line =
-        [](buffered_reader<tcp_stream>& from) -> task<std::optional<std::string>> {
+    const auto read_a_line = [](buffered_reader<tcp_stream>& from) -> task<std::optional<std::string>> {
       co_return co_await from.read_line();
     };
     for (int i = 0; i < 3; ++i) {
@@ -214,9 +213,9 @@ TEST_P(BufferedReader, BufferedAnswers_LetOthersRun) {
     std::string lines;
     for (int i = 0; i < 5000; ++i) lines += "x\n";
     co_await feed.write_all(lines);
-    std::atomic<int> turns = 0;
+    int turns = 0;
     auto other = spawn(
-        [](std::atomic<int>& counted) -> task<> {
+        [](int& counted) -> task<> {
           for (;;) {
             ++counted;
             co_await yield();

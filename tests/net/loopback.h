@@ -11,13 +11,11 @@
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/spawn.h>
-#include <weft/runtime/test_runtime.h>
 #include <weft/runtime/timeout.h>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -56,19 +54,6 @@ class on_loopback : public ::testing::TestWithParam<std::size_t> {
     expect_clean_ledger();
   }
 };
-
-/// Runs body() in virtual time; afterwards nothing is left. How long it took.
-template <class F>
-clock::duration in_virtual_time(F body) {
-  clock::duration elapsed{};
-  {
-    test_runtime rt;
-    rt.run(std::move(body));
-    elapsed = rt.clock().elapsed();
-  }
-  expect_clean_ledger();
-  return elapsed;
-}
 
 inline std::string workers_name(const ::testing::TestParamInfo<std::size_t>& info) {
   return info.param == 1 ? "OneWorker" : "TwoWorkers";
@@ -161,32 +146,5 @@ class interposed_calls {
   interposed_calls(const interposed_calls&) = delete;
   interposed_calls& operator=(const interposed_calls&) = delete;
 };
-
-/// Nobody answers there: the queue of its listener is full, and further attempts are dropped.
-class black_hole {
- public:
-  black_hole() : listener_(tcp_listener::bind("127.0.0.1:0", {.backlog = 0})) {
-    const socket_address at = address();
-    for (int& filler : fillers_) {
-      filler = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-      (void)::connect(filler, at.data(), at.size());
-    }
-  }
-  ~black_hole() {
-    for (const int filler : fillers_) ::close(filler);
-  }
-  black_hole(const black_hole&) = delete;
-  black_hole& operator=(const black_hole&) = delete;
-  [[nodiscard]] socket_address address() const { return listener_.local_address(); }
-
- private:
-  tcp_listener listener_;
-  std::array<int, 3> fillers_{};
-};
-
-/// A port on which nobody listens.
-inline socket_address refusing_address(const char* host_and_port = "127.0.0.1:0") {
-  return tcp_listener::bind(host_and_port).local_address();
-}
 
 }  // namespace weft::testing

@@ -463,6 +463,29 @@ TEST_P(TcpStream, RefusedConnection_IsNamed) {
   });
 }
 
+/// Nobody answers there: the queue of its listener is full, and further attempts are dropped.
+class black_hole {
+ public:
+  black_hole() : listener_(tcp_listener::bind("127.0.0.1:0", {.backlog = 0})) {
+    const socket_address at = address();
+    for (int i = 0; i < 3; ++i) {
+      const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      (void)::connect(fd, at.data(), at.size());
+      fillers_.push_back(fd);
+    }
+  }
+  ~black_hole() {
+    for (const int fd : fillers_) ::close(fd);
+  }
+  black_hole(const black_hole&) = delete;
+  black_hole& operator=(const black_hole&) = delete;
+  [[nodiscard]] socket_address address() const { return listener_.local_address(); }
+
+ private:
+  tcp_listener listener_;
+  std::vector<int> fillers_;
+};
+
 TEST_P(TcpStream, CancelledConnect_ClosesItsSocket) {
   run([]() -> task<> {
     const black_hole nowhere;
@@ -614,9 +637,9 @@ TEST_P(TcpStream, FastPeer_DoesNotStarveOthers) {
   run([]() -> task<> {
     auto [near, far] = co_await connected_pair();
     co_await far.write_all(std::string(100'000, 'x'));
-    std::atomic<int> turns = 0;
+    int turns = 0;
     auto other = spawn(
-        [](std::atomic<int>& counted) -> task<> {
+        [](int& counted) -> task<> {
           for (;;) {
             ++counted;
             co_await yield();
