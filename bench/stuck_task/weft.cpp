@@ -5,11 +5,9 @@
 //
 // Without help from the other worker every connection that lives on the busy one would wait up to 50 ms.
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <netinet/in.h>
+#include <weft/net/server.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/to_thread.h>
 
 #include <algorithm>
 #include <array>
@@ -20,9 +18,10 @@
 #include <thread>
 #include <vector>
 
-#include <weft/net/server.h>
-#include <weft/runtime/runtime.h>
-#include <weft/runtime/to_thread.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -74,7 +73,8 @@ std::vector<double> measure(std::uint16_t port, std::chrono::seconds length) {
     for (std::size_t i = 0; i < connections; ++i) {
       char byte;
       if ((fds[i].revents & POLLIN) == 0 || ::recv(fds[i].fd, &byte, 1, 0) != 1) continue;
-      latencies.push_back(std::chrono::duration<double, std::micro>(steady::now() - sent[i]).count());
+      latencies.push_back(
+          std::chrono::duration<double, std::micro>(steady::now() - sent[i]).count());
       send_one(i);
     }
     std::this_thread::sleep_for(1ms);
@@ -85,9 +85,11 @@ std::vector<double> measure(std::uint16_t port, std::chrono::seconds length) {
 }
 
 void report(const char* name, const std::vector<double>& sorted) {
-  const auto at = [&](double part) { return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))]; };
-  std::printf("%-16s n=%zu  p50=%.0f us  p99=%.0f us  p99.9=%.0f us  max=%.0f us\n", name, sorted.size(), at(0.5), at(0.99),
-              at(0.999), sorted.back());
+  const auto at = [&](double part) {
+    return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
+  };
+  std::printf("%-16s n=%zu  p50=%.0f us  p99=%.0f us  p99.9=%.0f us  max=%.0f us\n", name,
+              sorted.size(), at(0.5), at(0.99), at(0.999), sorted.back());
 }
 
 }  // namespace

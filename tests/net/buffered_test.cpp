@@ -190,7 +190,8 @@ TEST_P(BufferedReader, CancelledRead_KeepsWhatHasArrived) {
 TEST_P(BufferedReader, IdleReader_HoldsNoBuffer) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();
-    const auto read_a_line = [](buffered_reader<tcp_stream>& from) -> task<std::optional<std::string>> {
+    const auto read_a_line =
+        [](buffered_reader<tcp_stream>& from) -> task<std::optional<std::string>> {
       co_return co_await from.read_line();
     };
     for (int i = 0; i < 3; ++i) {
