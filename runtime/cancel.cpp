@@ -20,8 +20,8 @@ void leave_scope(interrupt_scope& scope) noexcept {
   if (!level_raised(task)) return;
   clear_level(task);
   for (const interrupt_scope* outer = task.scopes; outer != nullptr; outer = outer->outer) {
-    if (outer->expired.load(std::memory_order_acquire))
-      return interrupt(task);  // acquire: see expired
+    // acquire: see expired.
+    if (outer->expired.load(std::memory_order_acquire)) return interrupt(task);
   }
 }
 

@@ -13,8 +13,8 @@ namespace detail {
 struct interrupt_scope {
   interrupt_scope* outer = nullptr;
   task_state* task = nullptr;
-  //   written by  the timer's thread (release), read by the task (acquire): set before LEVEL is
-  //   raised
+  //   written by  the timer's thread (release)
+  //   read by     the task (acquire): set before LEVEL is raised
   atomic<bool> expired{false};
 };
 
@@ -74,8 +74,8 @@ struct unwrap_task<void> {
 }  // namespace detail
 
 /// What a scope's body gives: it takes the scope or nothing, and is a coroutine or a plain void
-/// function, because
-/// `[&](task_group& g) -> task<> { g.spawn(a()); }` without a co_ keyword is not a coroutine.
+/// function, because `[&](task_group& g) -> task<> { g.spawn(a()); }` without a co_ keyword is not
+/// a coroutine.
 template <class F, class... Args>
 using body_value_t = typename detail::unwrap_task<
     typename detail::body_result<std::remove_cvref_t<F>, Args...>::type>::type;

@@ -16,8 +16,7 @@
 
 namespace weft {
 
-// executor
-// -------------------------------------------------------------------------------------------------------------
+// ---- executor -----------------------------------------------------------------------------------
 
 void executor::enqueue(detail::executor_job& job) {
   post(
@@ -32,8 +31,7 @@ bool executor::withdraw(detail::executor_job&) noexcept {
   return false;
 }
 
-// thread_pool_executor
-// -------------------------------------------------------------------------------------------------
+// ---- thread_pool_executor -----------------------------------------------------------------------
 
 namespace {
 
@@ -183,8 +181,7 @@ void away_mark::clear() noexcept {
   scheduler::away(static_cast<std::uint8_t>(runtime)).fetch_sub(1, std::memory_order_release);
 }
 
-// executor_wait
-// --------------------------------------------------------------------------------------------------------
+// ---- executor_wait ------------------------------------------------------------------------------
 
 bool executor_wait::publish() noexcept {
   unlink = withdraw_or_stop;
@@ -230,8 +227,7 @@ unlink_result executor_wait::withdraw_or_stop(wait_node& self) noexcept {
   return unlink_result::completed;
 }
 
-// Moving the task
-// ------------------------------------------------------------------------------------------------------
+// ---- Moving the task ----------------------------------------------------------------------------
 
 namespace {
 

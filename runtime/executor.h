@@ -120,8 +120,8 @@ struct thread_pool_options {
 /// A fixed number of threads and one queue, first in first out.
 ///
 /// At the limit submit() throws queue_full; tasks in run_in_executor() and resume_on() queue beyond
-/// it, suspended, which slows them down to what the threads can do. Threads: all members from any
-/// thread; its threads take no signals.
+/// it, suspended, which slows them down to what the threads can do.
+/// Threads: all members from any thread; its threads take no signals.
 class thread_pool_executor : public executor {
  public:
   /// Throws std::invalid_argument for zero threads, std::system_error when they cannot be started.
@@ -181,8 +181,9 @@ class executor_wait : public leaf_operation<executor_wait>, public executor_job 
   away_mark away_;
   std::exception_ptr refused_;
   //   written by  the task (queued), the executor's thread (started) and the canceller (skipped),
-  //   by compare-exchange read by     the task, after its wake; acq_rel: decides whether the call
-  //   happens
+  //               by compare-exchange
+  //   read by     the task, after its wake
+  //   pairing     acq_rel: decides whether the call happens
   atomic<phase> phase_{phase::unsent};
 };
 
@@ -256,8 +257,8 @@ void prepare_to_block() noexcept;
 /// Calls f(args...) on `where`, everything moved in, and gives what it returns or rethrows what it
 /// throws. The coroutine resumes on a worker of its runtime. `where` must live until then.
 ///
-/// Cancellation: as to_thread. Throws what the executor's post() throws. Cost: no allocation on a
-/// thread_pool_executor.
+/// Cancellation: as to_thread. Throws what the executor's post() throws.
+/// Cost: no allocation on a thread_pool_executor.
 template <class F, class... Args>
   requires blocking_job<F, Args...> && safe_in_await<F>
 detail::executor_operation_of<F, Args...> run_in_executor(executor& where, F&& f, Args&&... args) {

@@ -19,8 +19,8 @@ void offer(task_state& child, const task_type& type, std::coroutine_handle<> fra
 
 bool take_back(task_state& child) noexcept {
   worker* self = worker::current();
-  if (self == nullptr)
-    return false;  // on an executor's thread: a task since the move, or made one here
+  // Null on an executor's thread: a task since the move, or made one here.
+  if (self == nullptr) return false;
   // Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
   while (task_state* newest = self->pop_fork()) {
     if (newest == &child) return true;

@@ -122,8 +122,8 @@ class [[nodiscard]] forked {
   bool adopted_ = false;
 };
 
-/// Offers `child` to idle workers. Inside a task. Bound: beyond 1024 outstanding forks a child
-/// becomes an ordinary task.
+/// Offers `child` to idle workers. Inside a task.
+/// Bound: beyond 1024 outstanding forks a child becomes an ordinary task.
 template <class T>
 forked<T> fork(task<T> child) {
   return forked<T>(std::move(child));

@@ -87,16 +87,15 @@ void callback_runner::append(future_callback& callback) noexcept {
   detail::append(oldest, callback);
 }
 
-// Life
-// -----------------------------------------------------------------------------------------------------------------
+// ---- Life ---------------------------------------------------------------------------------------
 
 void future_state::add_reference() noexcept {
   references_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void future_state::drop_reference() noexcept {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    delete this;  // acq_rel: see references_
+  // acq_rel: see references_.
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 future_state::~future_state() {
@@ -118,8 +117,7 @@ void future_state::check_value() {
   std::rethrow_exception(error_);
 }
 
-// Completion
-// -----------------------------------------------------------------------------------------------------------
+// ---- Completion ---------------------------------------------------------------------------------
 
 bool future_state::begin_set() noexcept {
   phase expected = phase::pending;
@@ -167,8 +165,7 @@ void future_state::break_promise() noexcept {
   finish_set(phase::error);
 }
 
-// Waiting
-// --------------------------------------------------------------------------------------------------------------
+// ---- Waiting ------------------------------------------------------------------------------------
 
 bool future_state::add_waiter(wait_node& node) noexcept {
   const spin_guard guard(lock_);
@@ -225,8 +222,7 @@ void future_state::block_until_done() {
   if (append_direct(self)) self.wait();
 }
 
-// Callbacks
-// ------------------------------------------------------------------------------------------------------------
+// ---- Callbacks ----------------------------------------------------------------------------------
 
 /// False: it is done.
 bool future_state::append_direct(future_callback& callback) noexcept {
@@ -264,13 +260,12 @@ void future_state::add_callback(std::unique_ptr<future_callback> callback) {
   add_reference();
   future_reference<future_state> self(this);
   auto fresh = std::make_unique<callback_runner>(std::move(self), current->index());
-  if (append_to_runner(current->index(), callback, fresh.get()) != fresh.get())
-    return;  // another thread was faster
+  // Another thread may have been faster.
+  if (append_to_runner(current->index(), callback, fresh.get()) != fresh.get()) return;
   spawn_task(*current, run_callbacks(std::move(fresh)), {.name = "done callbacks"}, 0);
 }
 
-// Reports
-// --------------------------------------------------------------------------------------------------------------
+// ---- Reports ------------------------------------------------------------------------------------
 
 namespace {
 

@@ -82,8 +82,8 @@ class future_state {
   friend callback_runner;
 
   [[nodiscard]] phase ended_as() const noexcept {
-    return phase_.load(std::memory_order_acquire);  // acquire: pairs with finish_set, so that the
-                                                    // outcome may be read
+    // acquire: pairs with finish_set, so that the outcome may be read.
+    return phase_.load(std::memory_order_acquire);
   }
   bool append_direct(future_callback& callback) noexcept;
   callback_runner* append_to_runner(std::uint8_t runtime,
@@ -91,12 +91,15 @@ class future_state {
                                     callback_runner* fresh) noexcept;
 
   //   written by  completers, by compare-exchange, and finish_set, under lock_
-  //   read by     everybody; release/acquire, so that the outcome is seen
+  //   read by     everybody
+  //   pairing     release/acquire, so that the outcome is seen
   atomic<phase> phase_{phase::pending};
-  //   written by  who sees the outcome; read when the last reference is gone, whose acq_rel orders
-  //   it
+  //   written by  who sees the outcome
+  //   read by     who drops the last reference
+  //   pairing     through the acq_rel of references_
   atomic<bool> retrieved_{false};
-  //   written by  owners of promise and futures; acq_rel: the last one sees what the others did
+  //   written by  owners of promise and futures
+  //   pairing     acq_rel: the last one sees what the others did
   atomic<std::uint32_t> references_{1};
   std::exception_ptr error_;  // written by the completer before it publishes
 
@@ -293,8 +296,8 @@ class shared_future;
 /// Threads: its members may be called from any thread; completing and awaiting may race.
 /// An exception that nobody retrieved is reported when promise and futures are gone, to the
 /// exception handler of the runtime current on that thread, else to standard error. Values,
-/// cancellations and broken promises are not reported. Cost: promise and future share one
-/// allocation; awaiting makes none.
+/// cancellations and broken promises are not reported.
+/// Cost: promise and future share one allocation; awaiting makes none.
 template <class T = void>
 class [[nodiscard]] future {
  public:
@@ -360,7 +363,8 @@ class [[nodiscard]] shared_future {
   explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
   /// Waits until it is done. An lvalue gives const T& (which lives as long as promise or futures
-  /// do), an rvalue a copy. Rethrows as future. Cancellation: takes nothing.
+  /// do), an rvalue a copy. Rethrows as future.
+  /// Cancellation: takes nothing.
   detail::shared_future_awaiter<T, detail::shared_value_t<T>> operator co_await() const& {
     return detail::shared_future_awaiter<T, detail::shared_value_t<T>>(box_);
   }

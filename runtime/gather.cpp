@@ -34,8 +34,8 @@ void handle_set::settle() noexcept {
 void handle_set::on_handle_done(completion_waiter& self, task_state& child) noexcept {
   auto& each = static_cast<observer&>(self);
   handle_set& set = *each.set;
-  const bool last =
-      set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;  // acq_rel: see pending_
+  // acq_rel: see pending_.
+  const bool last = set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   bool early = false;
   if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child)) {
     task_state* none = nullptr;
@@ -51,8 +51,8 @@ void handle_set::on_handle_done(completion_waiter& self, task_state& child) noex
 
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
-  if (set.woken_.load(std::memory_order_acquire))
-    return unlink_result::completed;  // acquire: see woken_
+  // acquire: see woken_.
+  if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
   set.cancelled_ = true;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
   for (observer& each : set.observers_) {

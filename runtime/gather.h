@@ -154,8 +154,7 @@ std::vector<child_frame> make_children(R&& range) {
   return children;
 }
 
-// Handles
-// --------------------------------------------------------------------------------------------------------------
+// ---- Handles ------------------------------------------------------------------------------------
 
 /// Waits for tasks that run already: for all, or the first failure. Cancelled, it cancels all and
 /// waits for all.
@@ -164,8 +163,8 @@ class handle_set : public wait_node {
   struct observer : completion_waiter {
     handle_set* set = nullptr;
     task_state* observed = nullptr;
-    //   written by  the completing thread at the end of on_done (release); read by the parent
-    //   (acquire), which spins
+    //   written by  the completing thread at the end of on_done (release)
+    //   read by     the parent (acquire), which spins
     atomic<bool> told{false};
     bool registered = false;
 
@@ -187,13 +186,16 @@ class handle_set : public wait_node {
   std::span<observer> observers_;
   on_failure policy_;
   bool cancelled_ = false;  // as in child_set
-  //   written by  the parent and ending tasks; acq_rel: reaching zero wakes the parent
+  //   written by  the parent and ending tasks
+  //   pairing     acq_rel: reaching zero wakes the parent
   atomic<std::int64_t> pending_{0};
   //   written by  the first failing task; one wake in all: see wake_once
   atomic<task_state*> failed_{nullptr};
-  //   written by  who wakes the parent; acq_rel: one of them does
+  //   written by  who wakes the parent
+  //   pairing     acq_rel: one of them does
   atomic<bool> woken_{false};
-  //   written by  cancel_handles (release) before it cancels, read by on_handle_done (acquire)
+  //   written by  cancel_handles (release) before it cancels
+  //   read by     on_handle_done (acquire)
   atomic<bool> wait_for_all_{false};
 };
 
@@ -293,9 +295,10 @@ class [[nodiscard]] gather_handle_range {
 /// Runs all awaitables concurrently and gives their results in argument order.
 ///
 /// On a failure the others are cancelled and awaited, then the first exception is rethrown:
-/// children never outlive the call. Cancellation: cancels the children, waits for them and throws,
-/// even if they swallowed it. Lazy: nothing starts before the await. Cost: no allocation but the
-/// children's frames.
+/// children never outlive the call.
+/// Cancellation: cancels the children, waits for them and throws, even if they swallowed it.
+/// Lazy: nothing starts before the await.
+/// Cost: no allocation but the children's frames.
 template <detail::owned_awaitable... As>
   requires(!(is_join_handle<As> || ...))
 detail::gather_tuple<false, await_result_t<As>...> gather(As&&... children) {
@@ -332,7 +335,8 @@ detail::gather_span<range_task_t<R>> gather_into(R&& children, std::span<range_t
 }
 
 /// asyncio's own, for tasks that run already: the first failure is rethrown at once while the
-/// others keep running. Cancellation: cancels all of them and waits for their end.
+/// others keep running.
+/// Cancellation: cancels all of them and waits for their end.
 template <class T, class... Ts>
 detail::gather_handles<false, T, Ts...> gather(join_handle<T>& first, join_handle<Ts>&... rest) {
   return detail::gather_handles<false, T, Ts...>(first, rest...);

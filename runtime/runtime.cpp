@@ -108,8 +108,7 @@ runtime_metrics runtime::metrics() const {
   return total;
 }
 
-// timer_handle
-// -----------------------------------------------------------------------------------------------------------
+// ---- timer_handle -------------------------------------------------------------------------------
 
 bool timer_handle::cancel() noexcept {
   if (call_ == nullptr) return false;

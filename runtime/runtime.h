@@ -25,8 +25,8 @@ struct runtime_options {
   bool debug = false;
   std::string_view name = {};
   std::string_view trace = {};
-  void (*exception_handler)(const exception_context&) =
-      nullptr;  // null: one line to standard error
+  // Null: one line to standard error.
+  void (*exception_handler)(const exception_context&) = nullptr;
 };
 
 namespace detail {
@@ -36,12 +36,14 @@ void check_not_running();
 
 /// A callback and its timer: one of "it ran" and "it was cancelled" wins.
 struct delayed_call {
-  //   written by  the callback's task and cancel(), any thread, once; acq_rel: one winner
+  //   written by  the callback's task and cancel(), any thread, once
+  //   pairing     acq_rel: one winner
   atomic<bool> claimed{false};
   join_handle<> task;
   bool claim() noexcept {
+    // acq_rel: see claimed.
     return !claimed.exchange(true, std::memory_order_acq_rel);
-  }  // acq_rel: see claimed
+  }
 };
 template <std::invocable F>
 task<> call_when(std::shared_ptr<delayed_call> call, clock::time_point when, F f) {
@@ -69,8 +71,9 @@ class timer_handle {
 ///
 /// With one worker everything runs on the thread that calls run(), while it runs, in asyncio's
 /// order. With more, the workers are threads of the runtime from construction on, and nothing is
-/// atomic between two awaits. Threads: every member may be called from any thread, run() and
-/// shutdown() from any that is not a worker.
+/// atomic between two awaits.
+/// Threads: every member may be called from any thread, run() and shutdown() from any that is not a
+/// worker.
 class runtime {
  public:
   /// Throws std::system_error when threads or descriptors have run out, std::invalid_argument for

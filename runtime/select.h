@@ -181,8 +181,9 @@ class [[nodiscard]] select_range {
 ///
 /// Losers are cancelled and awaited. Over the library's own awaitables exactly one commits: a
 /// losing q.get() takes no item. Ready ones are preferred in argument order, and then nothing else
-/// begins. Cancellation: cancels all and waits for their end. Cost: no allocation for the library's
-/// operations, a frame for each other awaitable.
+/// begins.
+/// Cancellation: cancels all and waits for their end.
+/// Cost: no allocation for the library's operations, a frame for each other awaitable.
 template <detail::owned_awaitable... As>
   requires(sizeof...(As) > 0 && !(is_join_handle<As> || ...))
 detail::select_tuple<As...> select(As&&... children) {

@@ -31,11 +31,13 @@ namespace detail {
 struct signal_slot {
   // The signals this set wants, one bit each; none: the slot is free, or its set is ending.
   //   written by  sets that begin and end, under registry_mutex
-  //   read by     the handler on any thread; seq_cst, a store-load race against visitors: either
-  //   the handler sees that the
+  //   read by     the handler on any thread
+  //   pairing     seq_cst, a store-load race against visitors: either the handler sees that the
   //               wish is gone, or the ending set sees the visitor
   atomic<std::uint64_t> wanted{0};
-  //   written by  the handler on any thread; read by the ending set; seq_cst, see wanted
+  //   written by  the handler on any thread
+  //   read by     the ending set
+  //   pairing     seq_cst, see wanted
   atomic<std::uint32_t> visitors{0};
   //   the ends of the pipe; written before `wanted` is set, which publishes them
   atomic<int> write_end{-1};

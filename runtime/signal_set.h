@@ -42,8 +42,10 @@ class [[nodiscard]] signal_wait : public io_operation {
 ///     const int which = co_await stop.wait();
 ///
 /// Each delivery is kept, in order, until somebody waits: up to 65,536, further ones are dropped.
-/// What nobody waited for is dropped with the set. Bound: 128 sets in a process. Threads: made and
-/// destroyed on any; one task at a time waits, and all waits are made in one runtime.
+/// What nobody waited for is dropped with the set.
+/// Bound: 128 sets in a process.
+/// Threads: made and destroyed on any; one task at a time waits, and all waits are made in one
+/// runtime.
 class signal_set {
  public:
   /// Throws std::invalid_argument for a number that is no signal, or one that cannot be caught

@@ -44,8 +44,9 @@ class sleep_operation : public leaf_operation<sleep_operation> {
 }  // namespace detail
 
 /// Completes no earlier than after `d`; at most about 0.1 ms later on an idle machine. A duration
-/// of zero or less gives way once, as yield(). Cancellation: disarms the timer at once. Cost: no
-/// allocation; about 50 ns to arm and cancel.
+/// of zero or less gives way once, as yield().
+/// Cancellation: disarms the timer at once.
+/// Cost: no allocation; about 50 ns to arm and cancel.
 template <class Rep, class Period>
 detail::sleep_operation sleep(std::chrono::duration<Rep, Period> d) {
   const clock::duration rounded = detail::to_clock_duration(d);

@@ -96,8 +96,7 @@ void block_until_done(task_state& task) {
   if (add_waiter(task, waiter)) waiter.wait();
 }
 
-// join_operation
-// ------------------------------------------------------------------------------------------------------
+// ---- join_operation -----------------------------------------------------------------------------
 
 bool join_operation::try_now() {
   if (child_ == nullptr) throw_invalid_state("co_await of an empty join_handle");

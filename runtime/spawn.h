@@ -78,7 +78,8 @@ class [[nodiscard]] join_awaiter;
 /// the task.
 ///
 /// What nobody retrieved when the last handle is gone goes to the runtime's exception handler,
-/// once. Threads: its members may be called from any thread, one at a time a handle.
+/// once.
+/// Threads: its members may be called from any thread, one at a time a handle.
 template <class T = void>
 class join_handle {
  public:
@@ -205,8 +206,8 @@ join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options,
 /// asyncio's create_task: runs `child` concurrently on the current runtime, never on the caller's
 /// stack.
 ///
-/// Throws std::logic_error outside of a runtime. Cost: one allocation, the frame that the task
-/// brings.
+/// Throws std::logic_error outside of a runtime.
+/// Cost: one allocation, the frame that the task brings.
 template <class T>
 join_handle<T> spawn(task<T> child, spawn_options options = {}) {
   return detail::spawn_task(detail::current_scheduler("spawn()"), std::move(child), options, 0);

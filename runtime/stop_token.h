@@ -54,7 +54,8 @@ namespace this_task {
 /// runs, maybe on other threads, on the task's behalf. Callbacks on it run on the thread that
 /// cancels. If the task takes its cancellation back (uncancel to zero, or a timeout that was its
 /// own), tokens given so far stay triggered and new ones are not. Throws std::logic_error outside
-/// of a task. Cost: one allocation a task.
+/// of a task.
+/// Cost: one allocation a task.
 std::stop_token stop_token();
 
 }  // namespace this_task

@@ -253,9 +253,10 @@ class [[nodiscard]] task_awaiter {
 ///
 /// Awaiting it runs it inside the awaiting task, without the scheduler; a second await throws
 /// invalid_state_error. A task that is destroyed without having been awaited never runs. T may be
-/// void, a reference, or move-only. Threads: one at a time; it may be created on one thread and
-/// awaited on another. Cancellation: that of the awaiting task. Cost: one frame from the frame
-/// pool, about 10 ns with the await.
+/// void, a reference, or move-only.
+/// Threads: one at a time; it may be created on one thread and awaited on another.
+/// Cancellation: that of the awaiting task.
+/// Cost: one frame from the frame pool, about 10 ns with the await.
 template <class T>
 class [[nodiscard]] task {
  public:

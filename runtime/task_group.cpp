@@ -135,8 +135,7 @@ void task_group::cancel() noexcept {
   abort();
 }
 
-// Waiting for the children
-// -------------------------------------------------------------------------------------------
+// ---- Waiting for the children -------------------------------------------------------------------
 
 bool task_group::join::try_now() noexcept {
   const spin_guard guard(group_.lock_);

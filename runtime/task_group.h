@@ -135,9 +135,9 @@ task<body_value_t<F, task_group&>> run_task_group(F body) {
 /// Runs body(group) and waits for every child it spawned, and those they spawned.
 ///
 /// On the first failure (a cancellation is none) body and children are cancelled, all are awaited,
-/// and the failures come as one exception_group, also when there is only one. Cancellation: cancels
-/// body and children, waits for them, then throws; if there were failures these are thrown and the
-/// request stays pending.
+/// and the failures come as one exception_group, also when there is only one.
+/// Cancellation: cancels body and children, waits for them, then throws; if there were failures
+/// these are thrown and the request stays pending.
 template <scope_body<task_group&> F>
   requires safe_in_await<F>
 task<body_value_t<F, task_group&>> with_task_group(F&& body) {

@@ -82,7 +82,8 @@ class [[nodiscard]] wait_for_awaiter {
 /// long its clean-up takes.
 ///
 /// A result that is there is never lost, and a value returned in spite of the cancellation is
-/// given. With a limit of zero or less a task never starts. Cancellation: as the awaited one's.
+/// given. With a limit of zero or less a task never starts.
+/// Cancellation: as the awaited one's.
 /// Cost: a timer, about 50 ns; no allocation.
 template <awaitable A, class Rep, class Period>
 detail::wait_for_awaiter<A> wait_for(A&& awaited, std::chrono::duration<Rep, Period> limit) {
@@ -155,8 +156,8 @@ task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock
 
 /// asyncio.timeout: runs body(scope) or body() in this task; when the limit passes the body is
 /// cancelled, and its cancellation becomes a timeout_error. An outer cancellation never does;
-/// nested limits work as asyncio's. The callable is kept until the end; a named one is copied,
-/// std::ref(f) borrows it.
+/// nested limits work as asyncio's.
+/// The callable is kept until the end; a named one is copied, std::ref(f) borrows it.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires safe_in_await<F>
 task<body_value_t<F, timeout_scope&>> timeout(std::chrono::duration<Rep, Period> limit, F&& body) {
@@ -202,8 +203,9 @@ task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&&
 /// later one in the block raise timeout_error; of nested ones the nearest wins. No frame, no
 /// lambda.
 ///
-/// Threads: made, asked and destroyed by the task. Cost: a timer. An outer cancellation stays a
-/// cancelled_error.
+/// Threads: made, asked and destroyed by the task.
+/// Cancellation: an outer one stays a cancelled_error.
+/// Cost: a timer.
 class [[nodiscard]] deadline {
  public:
   template <class Rep, class Period>
@@ -215,8 +217,9 @@ class [[nodiscard]] deadline {
   deadline& operator=(const deadline&) = delete;
 
   [[nodiscard]] bool expired() const noexcept {
+    // acquire: see expired.
     return scope_.expired.load(std::memory_order_acquire);
-  }  // acquire: see expired
+  }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
   /// Moves the deadline to `limit` from now. False: it has passed.
   template <class Rep, class Period>

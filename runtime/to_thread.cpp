@@ -25,8 +25,7 @@ job_state send(task_state& task, blocking_job& job) noexcept {
 
 }  // namespace
 
-// thread_wait
-// ----------------------------------------------------------------------------------------------------------
+// ---- thread_wait --------------------------------------------------------------------------------
 
 bool thread_wait::publish() noexcept {
   unlink = withdraw_or_stop;
@@ -53,8 +52,7 @@ unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
   return unlink_result::completed;
 }
 
-// abandonable_wait
-// -----------------------------------------------------------------------------------------------------
+// ---- abandonable_wait ---------------------------------------------------------------------------
 
 abandonable_job::abandonable_job() noexcept {
   run = [](blocking_job& self) noexcept {
@@ -69,8 +67,8 @@ abandonable_job::abandonable_job() noexcept {
 }
 
 void abandonable_job::drop_reference() noexcept {
-  if (references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    delete this;  // acq_rel: see references
+  // acq_rel: see references.
+  if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 bool abandonable_wait::publish() noexcept {
@@ -78,8 +76,8 @@ bool abandonable_wait::publish() noexcept {
   job_->task = task;
   job_->references.store(2, std::memory_order_relaxed);  // published with the job
   state_ = send(*task, *job_);
-  if (state_ != job_state::sent)
-    job_->references.store(1, std::memory_order_relaxed);  // nobody else has it
+  // Not sent: nobody else has it.
+  if (state_ != job_state::sent) job_->references.store(1, std::memory_order_relaxed);
   return state_ != job_state::refused;
 }
 

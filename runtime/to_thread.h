@@ -184,10 +184,11 @@ struct abandonable_job : blocking_job {
 
   task_state* task = nullptr;
   //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange:
-  //   the first one decides
-  //               who wakes the task. acq_rel: passes the outcome on
+  //               the first one decides who wakes the task
+  //   pairing     acq_rel: passes the outcome on
   atomic<phase> decided{phase::pending};
-  //   written by  awaiter and pool; acq_rel: the last one frees the job and sees what the other did
+  //   written by  awaiter and pool
+  //   pairing     acq_rel: the last one frees the job and sees what the other did
   atomic<int> references{1};
 };
 
@@ -255,7 +256,8 @@ using thread_operation_of = thread_operation<std::decay_t<F>, std::decay_t<Args>
 /// Cancellation: before it starts, f never runs. While it runs, a std::stop_token first parameter
 /// is triggered and the await waits for the end, so that references stay valid; the result is
 /// delivered and the request stays pending. Throws std::system_error when no thread could be
-/// started. Bound: runtime_options::max_blocking_threads run at once, further calls wait in line.
+/// started.
+/// Bound: runtime_options::max_blocking_threads run at once, further calls wait in line.
 /// Cost: no allocation (a stop state where f takes a token); callable, arguments and result lie in
 /// the awaiting frame.
 template <class F, class... Args>
@@ -275,8 +277,8 @@ detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
 }
 
 /// As to_thread, but a cancelled await ends at once: f goes on by itself (its std::stop_token is
-/// triggered, if it takes one), and its outcome is dropped. f must own what it uses. Cost: one
-/// allocation.
+/// triggered, if it takes one), and its outcome is dropped. f must own what it uses.
+/// Cost: one allocation.
 template <class F, class... Args>
   requires blocking_job<F, Args...>
 detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...> to_thread(abandon_on_cancel_t,

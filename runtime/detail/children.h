@@ -79,16 +79,16 @@ class child_set : public wait_node, public completion_waiter {
   // The parent's cancellation was passed on. Written while the parent is BUSY or running, read by
   // the parent.
   bool cancelled_ = false;
-  //   written by  the parent (start) and ending children; acq_rel: the last one wakes the parent
-  //   with all results seen
+  //   written by  the parent (start) and ending children
+  //   pairing     acq_rel: the last one wakes the parent with all results seen
   atomic<std::size_t> pending_{0};
-  //   written by  the first child that fails, by compare-exchange; read by the parent after the
-  //   last end
+  //   written by  the first child that fails, by compare-exchange
+  //   read by     the parent after the last end
   atomic<task_state*> failed_{nullptr};
   // Two bits: all children are started; one has failed. Who sets the second one cancels the others:
   // before, some are not tasks yet.
-  //   written by  the parent (start) and the first failing child; acq_rel: the later one sees what
-  //   the other did
+  //   written by  the parent (start) and the first failing child
+  //   pairing     acq_rel: the later one sees what the other did
   atomic<unsigned> progress_{0};
   static constexpr unsigned all_started = 1, one_failed = 2;
 };

@@ -69,8 +69,8 @@ class fork_deque {
   /// Thief: the oldest entry; null when empty or another thief was faster.
   task_state* steal() noexcept {
     std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: see pop()
-    const std::int64_t bottom =
-        bottom_.load(std::memory_order_seq_cst);  // seq_cst: see pop(); acquires what push() wrote
+    // seq_cst: see pop(); acquires what push() wrote.
+    const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
     if (top >= bottom) return nullptr;
     task_state* oldest = slots_[top % capacity].load(std::memory_order_relaxed);
     // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
@@ -86,12 +86,16 @@ class fork_deque {
   }
 
  private:
-  //   written by  thieves, and the owner for the last entry, by compare-exchange; read by all
+  //   written by  thieves, and the owner for the last entry, by compare-exchange
+  //   read by     all
   alignas(cache_line) atomic<std::int64_t> top_{0};
-  //   written by  the owner; read by thieves
+  //   written by  the owner
+  //   read by     thieves
   alignas(cache_line) atomic<std::int64_t> bottom_{0};
   std::int64_t known_top_ = 0;  // owner only: an old value of top_
-  //   written by  the owner; read by owner and thieves; ordered by top_ and bottom_
+  //   written by  the owner
+  //   read by     owner and thieves
+  //   pairing     through top_ and bottom_
   alignas(cache_line) atomic<task_state*> slots_[capacity] = {};
 };
 

@@ -135,7 +135,8 @@ struct thread_cache {
   struct list {
     free_block* head = nullptr;
     //   written by  this thread only (load, add, store)
-    //   read by     take_usage, any thread; relaxed: a statistic, exact only at rest
+    //   read by     take_usage, any thread
+    //   pairing     none; relaxed: a statistic, exact only at rest
     atomic<std::size_t> count{0};
 
     [[nodiscard]] std::size_t size() const noexcept {

@@ -4,10 +4,11 @@
 // worker falls asleep or is woken, never on the path of a task.
 //
 //   sleepers   one bit a worker that sleeps or is about to
-//   searchers  workers that were woken to look for work and have not found any: while there is one,
-//   nobody wakes another watcher    one idle worker that sleeps with a short time-out while others
-//   are busy, and rescues what a worker owns
-//              that stands still in a long step (its ring, inbox, poller, timers)
+//   searchers  workers that were woken to look for work and have not found any: while there is
+//              one, nobody wakes another
+//   watcher    one idle worker that sleeps with a short time-out while others are busy, and
+//              rescues what a worker owns that stands still in a long step (its ring, inbox,
+//              poller, timers)
 
 #include "atomic.h"
 
@@ -29,8 +30,8 @@ class idle_set {
   }
 
   void fall_asleep(unsigned worker) noexcept {
-    sleepers_.fetch_or(bit(worker),
-                       std::memory_order_acq_rel);  // acq_rel: ordered with the claims of others
+    // acq_rel: ordered with the claims of others.
+    sleepers_.fetch_or(bit(worker), std::memory_order_acq_rel);
   }
   void wake_up(unsigned worker) noexcept {
     sleepers_.fetch_and(~bit(worker), std::memory_order_acq_rel);  // acq_rel: as above
@@ -69,8 +70,9 @@ class idle_set {
   }
   bool become_watcher(unsigned worker) noexcept {
     unsigned none = nobody;
+    // acq_rel: one wins.
     return watcher_.compare_exchange_strong(none, worker, std::memory_order_acq_rel,
-                                            std::memory_order_relaxed);  // one wins
+                                            std::memory_order_relaxed);
   }
   void stop_watching() noexcept {
     watcher_.store(nobody, std::memory_order_release);  // release: pairs with become_watcher
@@ -86,7 +88,8 @@ class idle_set {
   alignas(cache_line) atomic<std::uint64_t> sleepers_{0};
   //   written by  who claims a searcher, and the searcher
   alignas(cache_line) atomic<std::uint32_t> searchers_{0};
-  //   written by  idle workers; read by workers that become busy
+  //   written by  idle workers
+  //   read by     workers that become busy
   atomic<unsigned> watcher_{nobody};
 };
 

@@ -32,7 +32,8 @@ enum class io_progress : std::uint8_t { done, blocked };
 /// or blocked, and leaves its result (a count, or a negative errno) in `value`.
 ///
 /// Cancellation: takes nothing (a read that was cancelled consumed no byte); write_all may have
-/// transferred part. Cost: no allocation, and only the system calls that move data.
+/// transferred part.
+/// Cost: no allocation, and only the system calls that move data.
 class io_operation : public wait_node, public retry_node, public io_waiter {
  public:
   using step_function = io_progress (*)(io_operation& self) noexcept;

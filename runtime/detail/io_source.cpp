@@ -65,8 +65,8 @@ void io_source::close() noexcept {
   generation_.store(generation() + 1, std::memory_order_relaxed);
   if (registered_.exchange(false, std::memory_order_relaxed))
     live_registrations.fetch_sub(1, std::memory_order_relaxed);
-  for (auto& slot : slots_)
-    hand_out(slot.exchange(closed, std::memory_order_acq_rel));  // acq_rel: see slots_
+  // acq_rel: see slots_.
+  for (auto& slot : slots_) hand_out(slot.exchange(closed, std::memory_order_acq_rel));
 }
 
 bool io_source::take_ready(io_direction direction) noexcept {

@@ -9,9 +9,10 @@
 //   CLOSED  the descriptor was closed under a waiting operation
 //   else    the io_waiter that waits
 //
-//   operation   READY -> EMPTY, then the system call; on EAGAIN (or EMPTY from the start) EMPTY ->
-//   waiter, one CAS event       any -> READY, one exchange; what it found there is woken and tries
-//   again cancel      waiter -> EMPTY, one CAS; who wins it owns the wake
+//   operation  READY -> EMPTY, then the system call; on EAGAIN (or EMPTY from the start)
+//              EMPTY -> waiter, one CAS
+//   event      any -> READY, one exchange; what it found there is woken and tries again
+//   cancel     waiter -> EMPTY, one CAS; who wins it owns the wake
 //
 // READY is consumed before the system call, and an event sets it after the bytes are there, so no
 // edge is lost: either the call sees the bytes or the CAS to park fails. This is Go's netpoll
@@ -94,12 +95,12 @@ class alignas(64) io_source {
 
   //   written by  the operation of the direction, pollers, close(): any thread
   //   pairing     acq_rel read-modify-writes: the operation sees what happened before the event,
-  //   the waker sees the
-  //               operation's state
+  //               the waker sees the operation's state
   atomic<std::uintptr_t> slots_[2] = {empty, empty};
   // Counts lives of the descriptor number.
   //   written by  open and close, by the owner of the descriptor
-  //   read by     find(), any thread; relaxed: a stale answer only costs a spurious wake
+  //   read by     find(), any thread
+  //   pairing     none; relaxed: a stale answer only costs a spurious wake
   atomic<std::uint32_t> generation_{0};
   // Set by pollers, read by operations; relaxed: set before the slot, whose exchange publishes it.
   atomic<bool> hung_up_{false};

@@ -4,14 +4,12 @@
 // directions registered at once and once only. One small file a kernel API implements it
 // (poller_epoll.cpp).
 //
-//   add(fd, tag)   from now on each *change* to readable or writable is reported with the tag; what
-//   is ready already is
-//                  reported at once. Never modified; ends when fd is closed.
-//   wait(ns)       sleeps until something is reported, notify() was called, or the time is over.
-//   Several threads may wait
-//                  on one poller (an idle worker looks after one that stands still); each change
-//                  reaches one of them.
-//   notify()       ends a wait() that is under way or the next one. Any thread, async-signal-safe.
+//   add(fd, tag)  from now on each *change* to readable or writable is reported with the tag; what
+//                 is ready already is reported at once. Never modified; ends when fd is closed.
+//   wait(ns)      sleeps until something is reported, notify() was called, or the time is over.
+//                 Several threads may wait on one poller (an idle worker looks after one that
+//                 stands still); each change reaches one of them.
+//   notify()      ends a wait() that is under way or the next one. Any thread, async-signal-safe.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,8 +20,8 @@ struct poll_event {
   std::uint64_t tag;
   bool readable;
   bool writable;
-  bool hung_up;  // end of stream, error or urgent data: a short read does not mean that nothing is
-                 // left
+  // End of stream, error or urgent data: a short read does not mean that nothing is left.
+  bool hung_up;
 };
 
 class poller {

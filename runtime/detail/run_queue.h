@@ -7,10 +7,12 @@
 // there is no ABA. Head and tail lie on lines of their own: the owner's pushes do not disturb
 // thieves that only look.
 //
-//   push    slot relaxed, tail release             thief: tail acquire, slots relaxed, head CAS
-//   pop     slot relaxed, head CAS                 a slot is reused only after the head has passed
-//   it, and a thief whose
-//                                                  copy was overwritten fails its CAS
+//   push   slot relaxed, tail release
+//   pop    slot relaxed, head CAS
+//   steal  tail acquire, slots relaxed, head CAS
+//
+// A slot is reused only after the head has passed it, and a thief whose copy was overwritten fails
+// its CAS.
 //
 // Bound: a full ring refuses; the worker then keeps the task on its overflow list. 1024 entries (8
 // KiB a worker) rather than Go's 256, because the overflow list costs a lock for each task: batches
@@ -62,8 +64,8 @@ class run_queue {
     // the CAS of others.
     std::uint64_t head = head_.load(std::memory_order_acquire);
     for (int attempts = 0; attempts < 2; ++attempts) {
-      const std::uint64_t available =
-          tail_.load(std::memory_order_acquire) - head;  // acquire: as above
+      // acquire: as above.
+      const std::uint64_t available = tail_.load(std::memory_order_acquire) - head;
       if (available < least || available == 0 || available > capacity) return 0;
       const std::uint64_t count = available - available / 2;
       const std::uint64_t to = mine.tail_.load(std::memory_order_relaxed);
@@ -93,11 +95,13 @@ class run_queue {
   //   written by  owner (pop) and thieves (steal), by compare-exchange
   //   read by     all; see the pairing above
   alignas(cache_line) atomic<std::uint64_t> head_{0};
-  //   written by  the owner; read by thieves
+  //   written by  the owner
+  //   read by     thieves
   alignas(cache_line) atomic<std::uint64_t> tail_{0};
   std::uint64_t known_head_ = 0;  // owner only: an old value of head_
-  //   written by  the owner, between head and tail; read by owner and thieves; ordered by head_ and
-  //   tail_
+  //   written by  the owner, between head and tail
+  //   read by     owner and thieves
+  //   pairing     through head_ and tail_
   alignas(cache_line) atomic<task_state*> slots_[capacity] = {};
 };
 

@@ -60,8 +60,7 @@ void print_report(const exception_context& context) noexcept {
 
 }  // namespace
 
-// The calls that come up from task_state.h and io_operation.h
-// -----------------------------------------------------------
+// ---- The calls that come up from task_state.h and io_operation.h --------------------------------
 
 void schedule(task_state& task) noexcept {
   if (here.runtime == task.runtime) [[likely]]
@@ -102,8 +101,7 @@ void report_unretrieved(task_state& task) noexcept {
   print_report(context);
 }
 
-// Construction
-// ----------------------------------------------------------------------------------------------------------
+// ---- Construction -------------------------------------------------------------------------------
 
 scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
@@ -118,8 +116,8 @@ scheduler::scheduler(scheduler_options options)
     if (!single()) start_threads();
   } catch (...) {
     stop_threads();
-    schedulers[index_].store(nullptr,
-                             std::memory_order_release);  // release: the index may be used again
+    // release: the index may be used again.
+    schedulers[index_].store(nullptr, std::memory_order_release);
     throw;
   }
 }
@@ -129,8 +127,8 @@ scheduler::~scheduler() {
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
-  schedulers[index_].store(nullptr,
-                           std::memory_order_release);  // release: the index may be used again
+  // release: the index may be used again.
+  schedulers[index_].store(nullptr, std::memory_order_release);
 }
 
 void scheduler::start_threads() {
@@ -178,8 +176,7 @@ scheduler& scheduler::current(const char* operation) {
   throw std::logic_error(std::string(operation) + " needs a running weft runtime on this thread");
 }
 
-// Running
-// -----------------------------------------------------------------------------------------------------------------
+// ---- Running ------------------------------------------------------------------------------------
 
 void scheduler::push_remote(task_state& task) noexcept {
   // As soon as it is in the inbox the task may run, end, and the runtime with it: then the
@@ -251,8 +248,7 @@ void scheduler::run_until_done(task_state& task) {
       describe_tasks());
 }
 
-// Shutdown
-// ----------------------------------------------------------------------------------------------------------------
+// ---- Shutdown -----------------------------------------------------------------------------------
 
 std::vector<task_state*> scheduler::pin_all() {
   struct collection {
@@ -308,9 +304,9 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
   const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
   limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
   workers_[0]->timers().arm(limit);
+  // acquire: pairs with end_fire.
   while (!round_ended() &&
-         limit.state.load(std::memory_order_acquire) == timer_node::phase::armed &&
-         !deadlock_) {  // acquire: end_fire
+         limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {
     run_loop();
   }
   deadlock_ = false;
@@ -401,8 +397,7 @@ std::int64_t scheduler::alive() const noexcept {
   return static_cast<std::int64_t>(spawned() - finished);
 }
 
-// Reports
-// -----------------------------------------------------------------------------------------------------------------
+// ---- Reports ------------------------------------------------------------------------------------
 
 void scheduler::set_exception_handler(std::function<void(const exception_context&)> handler) {
   const std::lock_guard lock(handler_mutex_);

@@ -4,9 +4,9 @@
 // users see of it is runtime.h.
 //
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
-// then on. With one, the thread that calls run() is the worker while it runs. Stop: shutdown()
-// cancels and awaits what is left, in rounds, because clean-up code may spawn; then the blocking
-// pool is joined, then the workers.
+// then on. With one, the thread that calls run() is the worker while it runs.
+// Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn;
+// then the blocking pool is joined, then the workers.
 
 #include "blocking_pool.h"
 #include "worker.h"
@@ -143,26 +143,35 @@ class scheduler {
   // Rotates foreign spawns over the workers. Relaxed: any value will do.
   atomic<std::uint32_t> next_worker_{0};
   // Foreign threads inside push_remote.
-  //   written by  them; read by the destructor; release/acquire: they are done with all of us
+  //   written by  them
+  //   read by     the destructor
+  //   pairing     release/acquire: they are done with all of us
   atomic<std::uint32_t> visitors_{0};
 
-  //   written by  stop_threads; read by workers; release/acquire
+  //   written by  stop_threads
+  //   read by     workers
+  //   pairing     release/acquire
   atomic<bool> stopping_{false};
-  //   written by  the single worker's thread and leave(); read by its loop; relaxed: same thread or
-  //   before a notify
+  //   written by  the single worker's thread and leave()
+  //   read by     its loop
+  //   pairing     none; relaxed: same thread or before a notify
   atomic<bool> leave_{false};
-  //   written by  run_loop; read by running(); relaxed: a snapshot
+  //   written by  run_loop
+  //   read by     running()
+  //   pairing     none; relaxed: a snapshot
   atomic<bool> loop_running_{false};
-  //   written and read by the single worker's thread
+  // Written and read by the single worker's thread only.
   bool deadlock_ = false;
-  //   written by  destroy_survivors; read by workers before each step; relaxed: they meet in the
-  //   queues
+  //   written by  destroy_survivors
+  //   read by     workers before each step
+  //   pairing     none; relaxed: they meet in the queues
   atomic<bool> destroying_{false};
 
   std::mutex sweep_mutex_;
   std::condition_variable sweep_ended_;
   // Tasks of the shutdown round that have not ended.
-  //   written by  begin_round, and ending tasks: acq_rel, the last one is told apart
+  //   written by  begin_round, and ending tasks
+  //   pairing     acq_rel, the last one is told apart
   atomic<std::int64_t> swept_{0};
 
   std::mutex handler_mutex_;

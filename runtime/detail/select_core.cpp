@@ -30,8 +30,8 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
       each.node->task = task;
       each.node->group = &arms_group_;
       each.node->member = i;
-      settled_here =
-          !each.publish(each.arm);  // completing at once claims the group, which ends the loop
+      // Completing at once claims the group, which ends the loop.
+      settled_here = !each.publish(each.arm);
     } else {
       child_watch& watch = watches[i];
       watch.core = this;

@@ -9,8 +9,7 @@
 //   1. try the leaves in order; one that is ready wins, and nothing else begins
 //   2. publish the leaves, start the children, suspend
 //   3. the winner (or a canceller) claims the group and wakes the task; before the coroutine is
-//   resumed (retry_node), the
-//      other leaves are taken back and the other children cancelled
+//      resumed (retry_node), the other leaves are taken back and the other children cancelled
 //   4. suspend again until the last child has ended, then resume the coroutine
 //
 // Cancellation in 3 claims the group for nobody. In 4 the result is there: a request stays pending.
@@ -63,8 +62,8 @@ class select_core : public wait_node, public retry_node {
   std::uint32_t ready_ = wait_group::open;
   bool collecting_ = false;  // phase 4
   wait_outcome ended_ = wait_outcome::completed;
-  //   written by  the parent (one for itself until phase 4) and ending children; acq_rel: the last
-  //   wakes the parent
+  //   written by  the parent (one for itself until phase 4) and ending children
+  //   pairing     acq_rel: the last wakes the parent
   atomic<std::size_t> live_{1};
 };
 

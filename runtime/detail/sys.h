@@ -38,7 +38,8 @@ enum class call : std::uint8_t {
 /// Returns an errno to fail the call with, or 0 to let it through. Any thread.
 using interposer_function = int (*)(call which, int fd) noexcept;
 //   written by  tests, before the calls they mean to fail
-//   read by     every call below; relaxed: no data hangs on it
+//   read by     every call below
+//   pairing     none; relaxed: no data hangs on it
 extern constinit atomic<interposer_function> interposer;
 
 // All return the value (>= 0) or -errno.

@@ -6,8 +6,8 @@
 
 namespace weft::detail {
 
-/// Tasks in order, linked through their headers: no bound, no allocation. Threads: none; its user
-/// guards it.
+/// Tasks in order, linked through their headers: no bound, no allocation.
+/// Threads: none; its user guards it.
 class task_fifo {
  public:
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }

@@ -138,7 +138,6 @@ void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
 /// old word.
 template <class Change>
 std::uint32_t change_life(task_state& task, Change change) noexcept {
-  // acq_rel: pairs with itself, see task_state::life.
   std::uint32_t word = task.life.load(std::memory_order_relaxed);
   for (int spins = 0;;) {
     if ((word & task_life::lock) != 0) {
@@ -146,6 +145,7 @@ std::uint32_t change_life(task_state& task, Change change) noexcept {
       word = task.life.load(std::memory_order_relaxed);
       continue;
     }
+    // acq_rel: pairs with itself, see task_state::life.
     if (task.life.compare_exchange_weak(word, change(word), std::memory_order_acq_rel,
                                         std::memory_order_relaxed))
       return word;
@@ -275,8 +275,9 @@ void interrupt(task_state& task) noexcept {
 }
 
 void clear_level(task_state& task) noexcept {
+  // acq_rel: see task_state::wait.
   task.wait.fetch_and(~level, std::memory_order_acq_rel);
-}  // see `wait`
+}
 
 int cancelling(const task_state& task) noexcept {
   return static_cast<int>(peek(task) >> 56);
@@ -307,8 +308,9 @@ bool request_pending(const task_state& task) noexcept {
   return (peek(task) & request) != 0;
 }
 void repost_request(task_state& task) noexcept {
+  // acq_rel: see task_state::wait.
   task.wait.fetch_or(request, std::memory_order_acq_rel);
-}  // see `wait`
+}
 
 bool interrupted(const task_state& task) noexcept {
   const std::uint64_t word = peek(task);
@@ -328,11 +330,13 @@ bool consume_request(task_state& task) noexcept {
 }
 
 void shield(task_state& task) noexcept {
+  // acq_rel: see task_state::wait.
   task.wait.fetch_or(shielded, std::memory_order_acq_rel);
-}  // see `wait`
+}
 void unshield(task_state& task) noexcept {
+  // acq_rel: see task_state::wait.
   task.wait.fetch_and(~shielded, std::memory_order_acq_rel);
-}  // see `wait`
+}
 bool is_shielded(const task_state& task) noexcept {
   return (peek(task) & shielded) != 0;
 }

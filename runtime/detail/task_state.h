@@ -9,20 +9,27 @@
 //
 // THE WAIT WORD decides every race between suspending, waking and cancelling. Its bits:
 //
-//   63..56  count     cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at
-//   255. 47..4   node      the wait_node of the pending await (16-aligned), while ARMED, BUSY or
-//   HELD 5 low bits of the flags: ARMED   suspended; cancellable through node HELD    suspended;
-//   not cancellable (shielded, or the operation has completed and its wake is on the way) BUSY
-//   suspended; a canceller is using node WOKEN   a wake came before the task was armed, or while it
-//   was BUSY and, independent of these: REQUEST a cancellation that was not delivered yet LEVEL   a
-//   scope of the task (deadline) has expired: every suspension raises until the scope is left
-//   SHIELD  the task postpones interruptions (owner's flag)
-//   no flag: running, queued, or not started
+//   63..56  count    cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at
+//                    255
+//   50      SHIELD   the task postpones interruptions (owner's flag)
+//   49      LEVEL    a scope of the task (deadline) has expired: every suspension raises until the
+//                    scope is left
+//   48      REQUEST  a cancellation that was not delivered yet
+//   47..4   node     the wait_node of the pending await (16-aligned), while ARMED, BUSY or HELD
+//   3       WOKEN    a wake came before the task was armed, or while it was BUSY
+//   2       BUSY     suspended; a canceller is using node
+//   1       HELD     suspended; not cancellable (shielded, or the operation has completed and its
+//                    wake is on the way)
+//   0       ARMED    suspended; cancellable through node
 //
-//   suspend (owner)   1. publish the node at the primitive    2. arm: 0 -> node|ARMED, one CAS
-//   wake (anyone)     1. claim the node at the primitive      2. node|ARMED -> 0 and schedule, one
-//   CAS; 0 -> WOKEN cancel (anyone)   1. node|ARMED -> node|BUSY              2. node->unlink(),
-//   then back to 0, ARMED or HELD
+// None of the low four: running, queued, or not started. The transitions:
+//
+//   suspend (owner)   1. publish the node at the primitive
+//                     2. arm: 0 -> node|ARMED, one CAS
+//   wake (anyone)     1. claim the node at the primitive
+//                     2. node|ARMED -> 0 and schedule, one CAS; or 0 -> WOKEN
+//   cancel (anyone)   1. node|ARMED -> node|BUSY
+//                     2. node->unlink(), then back to 0, ARMED or HELD
 //
 // The task cannot run while BUSY, so node and frame stay alive for the canceller; a waker that
 // meets BUSY leaves WOKEN behind and the canceller schedules in its place. Whoever unlinks the node
@@ -73,8 +80,8 @@ class stop_hook {
   virtual void request_stop() noexcept = 0;
   void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void drop_reference() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      delete this;  // acq_rel: the last one sees all uses
+    // acq_rel: the last one sees all uses.
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
  protected:
@@ -104,21 +111,20 @@ struct alignas(64) task_state {
   //   written by  the task itself (arm), wakers, cancellers: any thread
   //   read by     the same
   //   pairing     every transition is an acq_rel read-modify-write, so that what the waker wrote
-  //   before the wake is seen
-  //               by the resumed task, and what the task wrote before it armed is seen by waker and
-  //               canceller
+  //               before the wake is seen by the resumed task, and what the task wrote before it
+  //               armed is seen by waker and canceller
   atomic<std::uint64_t> wait;
 
   /// Life-cycle bits and handle count, see task_life below. Zero: no task lives in this block.
   //   written by  spawner (once), completing worker, handle owners: any thread, by compare-exchange
   //   read by     the same, and walkers of the frame pool
   //   pairing     release when the task completes, acquire by who reads its result or frees its
-  //   memory
+  //               memory
   atomic<std::uint32_t> life;
 
-  std::uint16_t worker;  // where it ran last, or must run when pinned; owner only (the thread that
-                         // runs or dequeued it)
-  std::uint8_t runtime;  // index of its scheduler in the process; immutable after the spawn
+  // Where it ran last, or must run when pinned. Owner only: the thread that runs or dequeued it.
+  std::uint16_t worker;
+  std::uint8_t runtime;     // index of its scheduler in the process; immutable after the spawn
   std::uint8_t size_class;  // of the block, once the frame is gone
 
   void* leaf;        // what to resume: a coroutine address, maybe with leaf_tag bits; owner only
@@ -128,7 +134,8 @@ struct alignas(64) task_state {
   interrupt_scope* scopes;     // innermost deadline or cancel scope; owner only
   /// Null until asked for.
   //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange
-  //   read by     the same; pairing acq_rel, so that the contents are seen
+  //   read by     the same
+  //   pairing     acq_rel, so that the contents are seen
   atomic<task_extra*> extra;
 };
 static_assert(sizeof(task_state) == 64);
@@ -145,14 +152,15 @@ inline constexpr std::uint32_t swept = 64;           // a shutdown waits for its
 inline constexpr std::uint32_t pinned = 128;         // never leaves task_state::worker
 inline constexpr std::uint32_t one_handle = 1 << 8;  // handles and pins, 16 bits
 inline constexpr std::uint32_t handles = 0xffff << 8;
-inline constexpr std::uint32_t runtime_shift =
-    24;  // index of the scheduler, so that walkers see whose task it is
+// Index of the scheduler, so that walkers see whose task it is.
+inline constexpr std::uint32_t runtime_shift = 24;
 }  // namespace task_life
 
 namespace leaf_tag {
-inline constexpr std::uintptr_t retry =
-    1;  // points to a retry_node: try the operation again before resuming
-inline constexpr std::uintptr_t first = 2;  // never ran: a pending request means it never will
+// Points to a retry_node: try the operation again before resuming.
+inline constexpr std::uintptr_t retry = 1;
+// Never ran: a pending request means it never will.
+inline constexpr std::uintptr_t first = 2;
 inline constexpr std::uintptr_t mask = 3;
 }  // namespace leaf_tag
 
@@ -162,9 +170,9 @@ inline constexpr std::uint32_t no_runtime = 0xffff'ffff;
 /// suspension.
 struct execution {
   task_state* task = nullptr;  // the running task; null in callbacks and outside workers
-  task_state* finished =
-      nullptr;     // set by the final suspension of a root coroutine for the worker to complete
-  int budget = 0;  // ready awaits left before this resume must let others run
+  // Set by the final suspension of a root coroutine for the worker to complete.
+  task_state* finished = nullptr;
+  int budget = 0;                      // ready awaits left before this resume must let others run
   std::uint32_t runtime = no_runtime;  // index of the worker's scheduler
   void* worker = nullptr;              // detail::worker of this thread, or null
 };
@@ -233,9 +241,9 @@ void complete_unstarted(task_state& task) noexcept;
 /// has a pin. False if it cannot be done now (it runs, or its wake is on the way).
 bool condemn(task_state& task) noexcept;
 
-/// Handles and pins keep the block and the result alive.
-bool try_pin(task_state& task,
-             std::uint8_t runtime) noexcept;  // false when no live task of this runtime is there
+/// Handles and pins keep the block and the result alive. False when no live task of this runtime is
+/// there.
+bool try_pin(task_state& task, std::uint8_t runtime) noexcept;
 /// The end of a pinned task will be reported to task_ended as swept. False if it has ended or is
 /// marked already.
 bool mark_swept(task_state& task) noexcept;

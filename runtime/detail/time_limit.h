@@ -34,15 +34,16 @@ class time_limit {
 
   [[nodiscard]] bool active() const noexcept { return active_; }
   [[nodiscard]] bool expired() const noexcept {
+    // acquire: see expired.
     return timer_.expired.load(std::memory_order_acquire);
-  }  // acquire: see expired
+  }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
 
  private:
   struct limit_timer : timer_node {
     task_state* task = nullptr;
-    //   written by  the firing thread (release), read by the task (acquire); set before the
-    //   cancellation
+    //   written by  the firing thread (release)
+    //   read by     the task (acquire); set before the cancellation
     atomic<bool> expired{false};
   };
   static void on_fire(timer_node& self) noexcept;

@@ -152,8 +152,8 @@ void timer_wheel::advance(std::uint64_t tick, intrusive_list<timer_node>& due) n
     now_tick_ = next_tick;
     for (unsigned level = levels; level-- > 0;) {
       const unsigned shift = level * level_bits;
-      if ((now_tick_ & ((std::uint64_t{1} << shift) - 1)) != 0)
-        continue;  // no slot of this level begins here
+      // No slot of this level begins here.
+      if ((now_tick_ & ((std::uint64_t{1} << shift) - 1)) != 0) continue;
       const auto slot = static_cast<unsigned>((now_tick_ >> shift) % slots);
       if ((occupied_[level] >> slot & 1) != 0) refile_slot(level, slot, due);
     }

@@ -12,9 +12,11 @@
 // Who touches it: the owning worker arms and expires; any thread may disarm or rearm (a task
 // cancelled from another worker), and an idle worker expires the wheel of one that stands still.
 // One spin lock guards it all: uncontended it costs 3 ns here, and remote lists, deferred frees and
-// their proofs are not needed. Rejected: a heap (O(log n), and cancelled timers pile up); an
-// unsorted front list before the wheel (saves little more than the bit arithmetic); tokio's
-// millisecond ticks (late by a millisecond on average).
+// their proofs are not needed.
+//
+// Rejected: a heap (O(log n), and cancelled timers pile up); an unsorted front list before the
+// wheel (saves little more than the bit arithmetic); tokio's millisecond ticks (late by a
+// millisecond on average).
 
 #include "../clock.h"
 #include "intrusive_list.h"
@@ -30,6 +32,7 @@ class timer_wheel;
 /// without locks held.
 ///
 ///   idle -> armed (arm) -> idle (disarm) | firing (expire) -> fired
+///
 /// The state is guarded by the wheel's lock, but for the last step (end_fire).
 struct timer_node : list_node {
   enum class phase : std::uint8_t { idle, armed, firing, fired };
@@ -43,7 +46,8 @@ struct timer_node : list_node {
   bool (*claim)(timer_node& self) noexcept = nullptr;
   timer_wheel* wheel = nullptr;
   //   written by  the wheel, under its lock; fired: by the firing thread, at the end of fire()
-  //   read by     finish_disarm, by spinning; acquire/release, so that what fire() did is seen
+  //   read by     finish_disarm, by spinning
+  //   pairing     acquire/release, so that what fire() did is seen
   atomic<phase> state{phase::idle};
   std::uint8_t level = 0;
   std::uint8_t slot = 0;
@@ -127,7 +131,7 @@ class timer_wheel {
   // Nanoseconds of the next expiry, and how many timers are filed.
   //   written by  any thread, under lock_
   //   read by     due() and empty(): relaxed hints; the owner re-reads under the lock before it
-  //   sleeps
+  //               sleeps
   atomic<std::int64_t> next_;
   atomic<std::size_t> count_{0};
   member member_;

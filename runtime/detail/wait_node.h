@@ -12,11 +12,12 @@ namespace weft::detail {
 
 /// Who owns the outcome of a wait after a canceller tried to end it.
 enum class unlink_result : std::uint8_t {
-  removed,    // nobody else will wake the task: the canceller does, and the wait is cancelled
-  completed,  // somebody has claimed or will claim the node and wake the task; the request stays
-              // pending
-  forwarded,  // the request was passed on (a join cancels its child): it is spent, and the wait
-              // goes on
+  // Nobody else will wake the task: the canceller does, and the wait is cancelled.
+  removed,
+  // Somebody has claimed or will claim the node and wake the task; the request stays pending.
+  completed,
+  // The request was passed on (a join cancels its child): it is spent, and the wait goes on.
+  forwarded,
 };
 
 enum class wait_outcome : std::uint8_t { completed, cancelled, interrupted };
@@ -24,9 +25,9 @@ enum class wait_outcome : std::uint8_t { completed, cancelled, interrupted };
 /// Several waits of one task of which exactly one may complete (select). Whoever completes a node
 /// claims the group first.
 ///
-///   written by  any thread that completes a member, under the lock of the member's primitive; the
-///   selecting task pairing     acq_rel: the winner's index is published with what the winner
-///   stored in its node
+///   written by  any thread that completes a member, under the lock of the member's primitive;
+///               the selecting task
+///   pairing     acq_rel: the winner's index is published with what the winner stored in its node
 class wait_group {
  public:
   static constexpr std::uint32_t open = ~std::uint32_t{0};
@@ -85,10 +86,13 @@ void reschedule_current() noexcept;
 /// The shape of every leaf operation: an awaiter whose node waits at a primitive.
 ///
 /// Op (the derived class) provides
-///   bool try_now() noexcept      complete without waiting, if possible
-///   bool publish() noexcept      under the primitive's lock: complete (false), or link the node so
-///   that others see it (true) T take()                     the result of a completed operation;
-///   may throw the operation's own errors
+///
+///   bool try_now() noexcept   complete without waiting, if possible
+///   bool publish() noexcept   under the primitive's lock: complete (false), or link the node so
+///                             that others see it (true)
+///   T take()                  the result of a completed operation; may throw the operation's own
+///                             errors
+///
 /// and sets wait_node::unlink. publish() must try again: try_now() is skipped when the operation
 /// budget is used up, and something may have happened in between. When publish() can complete at
 /// once it calls claim() first, and if that says no it returns true without linking the node: a

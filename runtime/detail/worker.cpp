@@ -56,8 +56,7 @@ worker::attachment::~attachment() {
   set_thread_clock(nullptr);
 }
 
-// The loop
-// ---------------------------------------------------------------------------------------------------------
+// ---- The loop -----------------------------------------------------------------------------------
 
 void worker::run(const atomic<bool>& leave) noexcept {
   batch_begin_ns_ = now_ns();
@@ -193,8 +192,7 @@ bool worker::poll_now() noexcept {
   return found > 0;
 }
 
-// Queues
-// -----------------------------------------------------------------------------------------------------------
+// ---- Queues -------------------------------------------------------------------------------------
 
 void worker::push(task_state& task) noexcept {
   const bool pinned = (task.life.load(std::memory_order_relaxed) & task_life::pinned) != 0;
@@ -277,8 +275,7 @@ void worker::wake_searcher() noexcept {
   sleeper.notify();
 }
 
-// Stealing
-// ---------------------------------------------------------------------------------------------------------
+// ---- Stealing -----------------------------------------------------------------------------------
 
 bool worker::find_work() noexcept {
   const unsigned count = scheduler_.size();
@@ -345,8 +342,7 @@ void worker::help_until_done(task_state& child) noexcept {
   here = outer;
 }
 
-// Rescue
-// -----------------------------------------------------------------------------------------------------------
+// ---- Rescue -------------------------------------------------------------------------------------
 
 /// Takes over all that can be taken from a worker whose tick stands still.
 bool worker::rescue(worker& stuck) noexcept {
@@ -362,8 +358,8 @@ bool worker::rescue(worker& stuck) noexcept {
     while (task_state* task = arrived.pop()) {
       if ((task->life.load(std::memory_order_relaxed) & task_life::pinned) != 0 &&
           task->worker == stuck.index_) {
-        stuck.push_remote(
-            *task);  // it has to wait for its worker, who may have gone to sleep by now
+        // It has to wait for its worker, who may have gone to sleep by now.
+        stuck.push_remote(*task);
       } else {
         push_back(*task);
         found = true;
@@ -391,8 +387,8 @@ bool worker::rescue(worker& stuck) noexcept {
 /// The watcher's round. True: somebody is still busy, keep watching.
 bool worker::watch() noexcept {
   const std::uint64_t now = now_ns();
-  if (now - last_watch_ns_ < stands_still_ns)
-    return true;  // too soon to tell a long step from a short one
+  // Too soon to tell a long step from a short one.
+  if (now - last_watch_ns_ < stands_still_ns) return true;
   last_watch_ns_ = now;
   bool active = false;
   bool rescued = false;
@@ -421,8 +417,7 @@ void worker::call_watcher() noexcept {
   if (chosen != idle_set::nobody) scheduler_.worker_at(chosen).notify();
 }
 
-// Sleeping
-// ---------------------------------------------------------------------------------------------------------
+// ---- Sleeping -----------------------------------------------------------------------------------
 
 std::size_t worker::dispatch(std::int64_t timeout_ns) noexcept {
   poll_event events[poller::batch];
@@ -496,12 +491,13 @@ void worker::sleep(std::int64_t timeout_ns) noexcept {
   // already, and made no system call for it.
   const bool notified =
       state_.exchange(state::asleep, std::memory_order_seq_cst) == state::notified;
+  // acquire: see stopping_.
   if (notified || !inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
-    timeout_ns = 0;  // acquire: see stopping_
+    timeout_ns = 0;
   worker_counters::add(counters_.parks);
   dispatch(timeout_ns);
-  state_.exchange(state::awake,
-                  std::memory_order_acq_rel);  // acq_rel: what the notifier did before is seen
+  // acq_rel: what the notifier did before is seen.
+  state_.exchange(state::awake, std::memory_order_acq_rel);
   if (!scheduler_.virtual_time()) {
     const clock::time_point now = clock::now();
     if (timers_.due(now)) timers_.expire(now);

@@ -6,10 +6,14 @@
 // descriptors; then steal; then sleep in the own poller until an event, a timer or a notification.
 //
 // Where the next task comes from, in order:
-//   local     tasks that must not move (spawn_local), and all tasks of a runtime with one worker: a
-//   plain list next slot the task that the running task woke last: its data is in this cache. At
-//   most a few in a row ring      ready tasks, first in first out, open to thieves (run_queue.h)
-//   overflow  what did not fit into the ring
+//
+//   local      tasks that must not move (spawn_local), and all tasks of a runtime with one worker:
+//              a plain list
+//   next slot  the task that the running task woke last: its data is in this cache; at most a few
+//              in a row
+//   ring       ready tasks, first in first out, open to thieves (run_queue.h)
+//   overflow   what did not fit into the ring
+//
 // Tasks of other threads arrive through the inbox. With one worker there is only the local list,
 // the order is asyncio's.
 //
@@ -21,8 +25,10 @@
 // still: ring, next slot, overflow, inbox, forks, its timers and its poller.
 //
 // FALLING ASLEEP against a push into the inbox is a store-load race:
-//   park:  1. state_ = asleep (seq_cst)    2. look into the inbox (seq_cst)
-//   push:  1. inbox push (seq_cst CAS)     2. look at state_ (seq_cst)
+//
+//   park   1. state_ = asleep (seq_cst)    2. look into the inbox (seq_cst)
+//   push   1. inbox push (seq_cst CAS)     2. look at state_ (seq_cst)
+//
 // One of the two sees the other, so a task in the inbox never waits for a sleeping worker. The
 // other queues are filled by their owner only, who is awake.
 
@@ -161,16 +167,23 @@ class worker {
   std::uint32_t random_;
 
   // Shared with thieves and rescuers.
-  //   next_  written by the owner (exchange), taken by a rescuer (exchange); acq_rel: passes the
-  //   task on
+  //   written by  the owner (exchange) and a rescuer that takes it (exchange)
+  //   pairing     acq_rel: passes the task on
   alignas(cache_line) atomic<task_state*> next_{nullptr};
-  //   tick_  steps so far; written by the owner; read by watchers and metrics; relaxed: a clock
+  // Steps so far.
+  //   written by  the owner
+  //   read by     watchers and metrics
+  //   pairing     none; relaxed: a clock
   atomic<std::uint64_t> tick_{0};
-  //   searching_  written by who wakes us to search, and by the owner; relaxed: ordered by state_
+  //   written by  who wakes us to search, and the owner
+  //   pairing     none; relaxed: state_ orders it
   atomic<bool> searching_{false};
-  //   state_ written by the owner (park) and by who notifies; seq_cst, see FALLING ASLEEP above
+  //   written by  the owner (park) and who notifies
+  //   pairing     seq_cst, see FALLING ASLEEP above
   atomic<state> state_{state::awake};
-  //   shared_step_ns_ written by the owner, read by thieves; relaxed: an estimate
+  //   written by  the owner
+  //   read by     thieves
+  //   pairing     none; relaxed: an estimate
   atomic<std::uint64_t> shared_step_ns_{500};
   run_queue ring_;
   spin_lock overflow_lock_;
