@@ -34,8 +34,8 @@ class barrier {
 
   /// Waits until `parties` tasks have arrived. Returns the place in the order of arrival, from 0:
   /// each task of a round gets another. Throws broken_barrier_error when the barrier is or becomes
-  /// broken, or is reset meanwhile. Cancellation: takes nothing: the task counts as not arrived,
-  /// and the barrier is not broken.
+  /// broken, or is reset meanwhile.
+  /// Cancellation: takes nothing: the task counts as not arrived, and the barrier is not broken.
   [[nodiscard]] wait_operation wait() noexcept;
 
   /// Fails those who wait, and everybody who comes until reset().

@@ -31,7 +31,8 @@ class lagged_error : public std::runtime_error {
 /// further behind is told how many it missed, and never slows the sender down.
 ///
 /// Threads: all members may be called from any thread; a receiver by one task at a time. Receivers
-/// may outlive the broadcast. Cost: one allocation a send(), none to wait; receiving copies the T.
+/// may outlive the broadcast.
+/// Cost: one allocation a send(), none to wait; receiving copies the T.
 template <class T>
 class broadcast {
   struct shared_state;
@@ -119,7 +120,8 @@ class broadcast<T>::receiver {
   ~receiver() { leave(); }
 
   /// Waits for the next item and gives a copy of it. Empty when the broadcast is closed and all was
-  /// received. Throws lagged_error when items were missed. Cancellation: takes nothing.
+  /// received. Throws lagged_error when items were missed.
+  /// Cancellation: takes nothing.
   [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
 
  private:

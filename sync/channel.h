@@ -44,8 +44,8 @@ class channel {
 
   /// Waits until there is room, or a receiver, and sends the item: true. False when the channel is
   /// closed, also while it waits. The operation owns the item from the call on; with try_send it
-  /// stays with the caller unless it was sent. Cancellation: takes nothing: the item was not sent
-  /// and dies with the operation.
+  /// stays with the caller unless it was sent.
+  /// Cancellation: takes nothing: the item was not sent and dies with the operation.
   [[nodiscard]] send_operation send(T item) noexcept { return {*this, std::move(item)}; }
 
   /// Waits for an item and takes it. Empty when the channel is closed and all items were taken.
@@ -65,15 +65,17 @@ class channel {
   /// one go. Returns how many were sent: fewer only when the channel was closed meanwhile, or the
   /// task was cancelled after some had been sent (the request stays pending). In a select it sends
   /// what it can send at once, at least one. Sent items are moved from; the span outlives the
-  /// operation. Cancellation: may have transferred part; the count says how much.
+  /// operation.
+  /// Cancellation: may have transferred part; the count says how much.
   [[nodiscard]] send_many_operation send_many(std::span<T> items) noexcept {
     return {*this, items};
   }
 
   /// Waits for one item, then appends to `into` all that are there, `max` at most and no more than
   /// the capacity at a time. Returns how many; 0 when the channel is closed and all items were
-  /// taken. Requires: max > 0. Makes room in `into` at the call, and may throw std::bad_alloc
-  /// there. Cancellation: takes nothing, no item is lost.
+  /// taken.
+  /// Requires: max > 0. Makes room in `into` at the call, and may throw std::bad_alloc there.
+  /// Cancellation: takes nothing, no item is lost.
   [[nodiscard]] recv_many_operation recv_many(std::vector<T>& into, std::size_t max) {
     return {*this, into, max};
   }
@@ -125,7 +127,7 @@ class channel {
   detail::intrusive_list<receiver> receivers_;
 };
 
-// ---- Operations
+// ---- Operations ---------------------------------------------------------------------------------
 
 /// Somebody who sends items [next_, end_): one of its own, or those of a span.
 template <detail::storable T>
@@ -303,7 +305,9 @@ class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
   }
 };
 
-// ---- Sending. Everything from here on runs under lock_.
+// ---- Sending ------------------------------------------------------------------------------------
+//
+// Everything from here on runs under lock_.
 
 template <detail::storable T>
 auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept -> progress {
@@ -398,7 +402,7 @@ detail::unlink_result channel<T>::sender::take_out(detail::wait_node& self) noex
   return detail::unlink_result::completed;
 }
 
-// ---- Receiving
+// ---- Receiving ----------------------------------------------------------------------------------
 
 template <detail::storable T>
 auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept -> progress {
@@ -476,7 +480,7 @@ std::optional<T> channel<T>::try_recv() noexcept {
   return operation.take();
 }
 
-// ---- The end
+// ---- The end ------------------------------------------------------------------------------------
 
 template <detail::storable T>
 void channel<T>::close() noexcept {

@@ -75,7 +75,8 @@ class condition_wait : public wait_node {
 /// pass it as a predicate.
 ///
 /// Threads: all members may be called from any thread; notify with or without the mutex held.
-/// Destroy it when nobody waits. Cost: no allocation.
+/// Destroy it when nobody waits.
+/// Cost: no allocation.
 class condition_variable {
  public:
   class wait_operation;

@@ -13,8 +13,8 @@ namespace weft {
 /// set() wakes everybody who waits at that moment, even if clear() follows before they run.
 ///
 /// Threads: all members may be called from any thread. Who has seen it set may destroy it, if
-/// nobody else waits. What happened before set() is seen by those whom it lets pass. Cost: one
-/// atomic operation to set, one load to pass a set event, no allocation.
+/// nobody else waits. What happened before set() is seen by those whom it lets pass.
+/// Cost: one atomic operation to set, one load to pass a set event, no allocation.
 class event {
  public:
   class wait_operation;

@@ -15,7 +15,8 @@ class wake_list;
 /// A counter that goes down to zero once, and tasks that wait for it: std::latch for tasks.
 ///
 /// Threads: all members may be called from any thread. Who was let through may destroy it, if
-/// nobody else waits. Cost: one short critical section an operation, no allocation.
+/// nobody else waits.
+/// Cost: one short critical section an operation, no allocation.
 class latch {
  public:
   class wait_operation;

@@ -32,7 +32,8 @@ class once_cell {
   /// The value; if there is none, of make(), which is a coroutine or a plain function that gives a
   /// T. One maker runs at a time. If it throws or is cancelled, its caller gets the exception and
   /// the next who waits makes the value. The callable is kept until the end; pass std::ref(f) to
-  /// borrow it. Cancellation: that of make(); one who waits for another's value takes nothing.
+  /// borrow it.
+  /// Cancellation: that of make(); one who waits for another's value takes nothing.
   template <class F>
     requires std::invocable<std::decay_t<F>&> && safe_in_await<F>
   [[nodiscard]] get_operation<std::decay_t<F>> get_or_init(F&& make) {
@@ -75,7 +76,8 @@ class once_cell {
   std::optional<T> value_;  // guarded by making_ until made_
   // The value is there, and stays.
   //   written by  the one maker that succeeds, with making_ locked
-  //   read by     anybody; pairing release/acquire: the value was written before
+  //   read by     anybody
+  //   pairing     release/acquire: the value was written before
   std::atomic<bool> made_{false};
 };
 

@@ -36,7 +36,8 @@ class oneshot {
   }
 
   /// Waits for the value and takes it. Empty when the oneshot was closed without one, and for a
-  /// second receiver. Cancellation: takes nothing, the value is not lost.
+  /// second receiver.
+  /// Cancellation: takes nothing, the value is not lost.
   [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
 
   /// No value will be sent, or wanted, any more. What was sent may still be received.

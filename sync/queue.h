@@ -206,7 +206,7 @@ class [[nodiscard]] queue_base<T, Order>::join_operation : public leaf_operation
   queue_base* queue_;
 };
 
-// ---- Putting
+// ---- Putting ------------------------------------------------------------------------------------
 
 // Under lock_. Gives the item to the oldest getter, or stores it. Throws only std::bad_alloc, and
 // then nothing has happened.
@@ -257,7 +257,7 @@ bool queue_base<T, Order>::put_operation::attempt(bool may_wait) noexcept {
   return true;
 }
 
-// ---- Getting
+// ---- Getting ------------------------------------------------------------------------------------
 
 // Under lock_, not empty. The place that becomes free goes to the oldest putter.
 template <storable T, class Order>
@@ -308,7 +308,7 @@ T queue_base<T, Order>::get_nowait() {
   throw queue_empty();
 }
 
-// ---- The end of items, and of the queue
+// ---- The end of items, and of the queue ---------------------------------------------------------
 
 template <storable T, class Order>
 void queue_base<T, Order>::finish_locked(std::size_t count, wake_list& woken) noexcept {

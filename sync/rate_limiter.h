@@ -31,8 +31,9 @@ class rate_limiter {
   rate_limiter& operator=(const rate_limiter&) = delete;
 
   /// Waits until `count` units are due and nobody is ahead, and uses them. More than `burst` wait
-  /// for a full burst, and those behind wait the longer. Requires: count >= 0. Cancellation: takes
-  /// nothing.
+  /// for a full burst, and those behind wait the longer.
+  /// Requires: count >= 0.
+  /// Cancellation: takes nothing.
   [[nodiscard]] acquire_operation acquire(double count = 1) noexcept;
   /// Uses the units if they are due and nobody waits.
   bool try_acquire(double count = 1) noexcept;

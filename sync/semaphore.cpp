@@ -6,13 +6,13 @@
 
 namespace weft {
 
-// ---- permit
+// ---- permit -------------------------------------------------------------------------------------
 
 void permit::release() noexcept {
   if (semaphore* const from = std::exchange(from_, nullptr)) from->release(count_);
 }
 
-// ---- semaphore
+// ---- semaphore ----------------------------------------------------------------------------------
 
 semaphore::acquire_operation semaphore::acquire(std::ptrdiff_t count) noexcept {
   return acquire_operation(*this, count);
@@ -71,7 +71,7 @@ void semaphore::close() noexcept {
   woken.wake_all();
 }
 
-// ---- acquire_operation
+// ---- acquire_operation --------------------------------------------------------------------------
 
 semaphore::acquire_operation::acquire_operation(semaphore& from, std::ptrdiff_t count) noexcept
     : from_(&from), count_(count) {
@@ -123,7 +123,7 @@ detail::unlink_result semaphore::acquire_operation::take_out(detail::wait_node& 
   return result;
 }
 
-// ---- bounded_semaphore
+// ---- bounded_semaphore --------------------------------------------------------------------------
 
 semaphore::acquire_operation bounded_semaphore::acquire(std::ptrdiff_t count) noexcept {
   return permits_.acquire(count);

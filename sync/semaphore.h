@@ -65,8 +65,9 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  /// Waits until `count` permits are free and nobody is ahead, and takes them. Requires: count >=
-  /// 0. Throws invalid_state_error when the semaphore is closed, before or during the wait.
+  /// Waits until `count` permits are free and nobody is ahead, and takes them. Throws
+  /// invalid_state_error when the semaphore is closed, before or during the wait.
+  /// Requires: count >= 0.
   /// Cancellation: takes nothing, and gives up its place in the line.
   [[nodiscard]] acquire_operation acquire(std::ptrdiff_t count = 1) noexcept;
 
@@ -74,8 +75,8 @@ class semaphore {
   /// empty.
   permit try_acquire(std::ptrdiff_t count = 1) noexcept;
 
-  /// Gives back `count` permits and wakes those waiters whose wishes are fulfilled. Requires: count
-  /// >= 0. Any task may call it. Never throws, never allocates.
+  /// Gives back `count` permits and wakes those waiters whose wishes are fulfilled.
+  /// Requires: count >= 0. Any task may call it. Never throws, never allocates.
   void release(std::ptrdiff_t count = 1) noexcept;
 
   /// Permits that nobody has. A snapshot.

@@ -6,7 +6,7 @@
 
 namespace weft {
 
-// ---- Guards
+// ---- Guards -------------------------------------------------------------------------------------
 
 void shared_lock_guard::unlock() noexcept {
   if (shared_mutex* const owned = std::exchange(mutex_, nullptr)) {
@@ -26,7 +26,7 @@ shared_lock_guard shared_mutex::try_lock_shared() noexcept {
   return shared_lock_guard(try_enter(mode::shared) ? this : nullptr);
 }
 
-// ---- Entering and leaving
+// ---- Entering and leaving -----------------------------------------------------------------------
 
 // Under lock_.
 void shared_mutex::enter(mode wanted) noexcept {
@@ -91,7 +91,7 @@ std::size_t shared_mutex::readers() const noexcept {
   return readers_;
 }
 
-// ---- Waiting
+// ---- Waiting ------------------------------------------------------------------------------------
 
 bool shared_mutex::waiter::try_now() noexcept {
   if (!mutex_->try_enter(mode_)) return false;

@@ -15,7 +15,8 @@ namespace weft {
 /// state, progress. A reader that is late sees the newest value only.
 ///
 /// Threads: all members may be called from any thread; a receiver by one task at a time. Receivers
-/// may outlive the watch. Cost: one allocation a set(); reading copies the T.
+/// may outlive the watch.
+/// Cost: one allocation a set(); reading copies the T.
 template <class T>
 class watch {
   struct shared_state;
@@ -93,7 +94,8 @@ template <class T>
 class watch<T>::receiver {
  public:
   /// Waits for a value that this receiver has not seen: true. False when the watch is gone and
-  /// there is none. Cancellation: takes nothing: the change counts as not seen.
+  /// there is none.
+  /// Cancellation: takes nothing: the change counts as not seen.
   [[nodiscard]] changed_operation changed() noexcept { return changed_operation(*this); }
   /// A copy of the newest value, seen or not; of the last one when the watch is gone.
   [[nodiscard]] T get() const { return *state_->current(); }
