@@ -33,8 +33,10 @@ struct buffer_options {
 ///
 /// While it waits with nothing buffered it holds no buffer, where S can tell that it is readable
 /// (the sockets can). What has been read and not asked for yet stays when an operation is
-/// cancelled. Threads: one task at a time. It stays where it is while an operation waits. Cost:
-/// nothing is allocated where the answer is buffered already, but for the string that is returned.
+/// cancelled.
+/// Threads: one task at a time. It stays where it is while an operation waits.
+/// Cost: nothing is allocated where the answer is buffered already, but for the string that is
+/// returned.
 template <async_reader S>
 class buffered_reader {
   template <class What>
@@ -116,8 +118,8 @@ template <async_reader S>
 template <class What>
 task<typename What::value_type> buffered_reader<S>::answer(buffered_reader& self, What what) {
   detail::read_core& core = self.core_;
-  if constexpr (std::same_as<What, detail::read_core::some>) {  // nothing is buffered: straight
-                                                                // into its place
+  if constexpr (std::same_as<What, detail::read_core::some>) {
+    // Nothing is buffered: straight into its place.
     const std::size_t count = co_await self.stream_.read_some(what.into);
     core.ended = core.ended || count == 0;
     co_return count;
@@ -148,7 +150,8 @@ task<typename What::value_type> buffered_reader<S>::answer(buffered_reader& self
 /// write() never waits: a task of its own sends the bytes, all that was written before the caller
 /// next suspends in one system call. Dropped with unsent bytes it goes on sending for
 /// options.linger, then gives up. After a failure further bytes are dropped, and drain(), flush()
-/// and write_all() throw it. Threads: one task at a time.
+/// and write_all() throw it.
+/// Threads: one task at a time.
 template <async_writer S>
 class buffered_writer {
   struct shared : detail::writer_core, std::enable_shared_from_this<shared> {
@@ -186,8 +189,8 @@ class buffered_writer {
   [[nodiscard]] detail::ready_or_task<drain_request> flush() {
     return detail::ready_or_task<drain_request>(drain_request(*shared_, 0));
   }
-  /// write() and flush(), without a copy where nothing else is unsent. Cancellation: may have
-  /// transferred part.
+  /// write() and flush(), without a copy where nothing else is unsent.
+  /// Cancellation: may have transferred part.
   [[nodiscard]] detail::ready_or_task<write_all_request> write_all(byte_view bytes) {
     return detail::ready_or_task<write_all_request>(write_all_request(*shared_, bytes));
   }
@@ -198,7 +201,8 @@ class buffered_writer {
   /// flush(), then ends the outgoing direction.
   [[nodiscard]] task<> write_eof() { return end_after_flush(shared_); }
   /// flush(), then closes the stream, whatever the flush has met with. Throws what was lost, if no
-  /// other call has told. Cancellation: the writer stays open, with what is unsent.
+  /// other call has told.
+  /// Cancellation: the writer stays open, with what is unsent.
   [[nodiscard]] task<> close() { return close_after_flush(shared_); }
 
   /// Bytes that the stream has not taken yet.
@@ -248,8 +252,7 @@ connection make_connection(tcp_stream stream);
 
 }  // namespace detail
 
-// The writer
-// ----------------------------------------------------------------------------------------------------------
+// ---- The writer ---------------------------------------------------------------------------------
 
 template <async_writer S>
 class buffered_writer<S>::drain_request {

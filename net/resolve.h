@@ -17,8 +17,8 @@ const std::error_category& resolve_category() noexcept;
 /// no look-up; a service is a number, a name ("http"), or empty (port 0).
 ///
 /// Runs getaddrinfo on the blocking pool: a worker never waits for it. Throws std::system_error
-/// with resolve_category(), std::invalid_argument for text with a NUL inside. Cancellation: returns
-/// at once, the look-up ends by itself.
+/// with resolve_category(), std::invalid_argument for text with a NUL inside.
+/// Cancellation: returns at once, the look-up ends by itself.
 [[nodiscard]] task<std::vector<socket_address>> resolve(std::string_view host,
                                                         std::string_view service);
 

@@ -32,8 +32,9 @@ class [[nodiscard]] server {
   ~server() { drop(); }
 
   /// Stops accepting, waits up to `grace` for the connections to end by themselves, then cancels
-  /// them and awaits their end. Cancellation: the server has stopped accepting; connections go on
-  /// until it is dropped or closed again.
+  /// them and awaits their end.
+  /// Cancellation: the server has stopped accepting; connections go on until it is dropped or
+  /// closed again.
   [[nodiscard]] task<> close(std::chrono::milliseconds grace = std::chrono::seconds(10));
   /// Waits until the server was closed and its last connection has ended.
   [[nodiscard]] task<> wait_closed();

@@ -11,8 +11,8 @@ namespace weft::detail {
 /// Owns an open descriptor together with its readiness: from the moment the kernel returns it until
 /// it is closed, once.
 ///
-/// Closing it under a waiting operation fails that one with ECANCELED. Threads: one at a time.
-/// Size: a pointer.
+/// Closing it under a waiting operation fails that one with ECANCELED.
+/// Threads: one at a time. Size: a pointer.
 class descriptor {
  public:
   descriptor() noexcept = default;

@@ -17,7 +17,8 @@ std::vector<socket_address> interleave_families(const std::vector<socket_address
 /// Connects to the first address that answers. The next attempt begins when the one before has
 /// failed, or after `delay`; all others are given up, and have ended, when it returns. When all
 /// fail it throws the first failure, with a text that names each. `name`: what is connected to, for
-/// that text. Requires: not empty.
+/// that text.
+/// Requires: `addresses` is not empty.
 task<tcp_stream> race_connect(std::string name, std::vector<socket_address> addresses,
                               std::chrono::milliseconds delay);
 

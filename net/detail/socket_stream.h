@@ -34,7 +34,8 @@ class socket_stream {
     return {socket_.source(), from, &peer_};
   }
   /// Writes the parts one after the other, together in as few system calls as possible. The span
-  /// stays until it has ended. Cancellation: may have transferred part.
+  /// stays until it has ended.
+  /// Cancellation: may have transferred part.
   write_parts_operation write_all(std::span<const byte_view> parts) noexcept {
     return {socket_.source(), parts, &peer_};
   }
@@ -86,8 +87,8 @@ struct shared_stream {
   explicit shared_stream(socket_stream whole) noexcept : stream(std::move(whole)) {}
 
   socket_stream stream;
-  //   written by  the halves when they end, any thread; acq_rel: the last one sees what the other
-  //   did
+  //   written by  the halves when they end, any thread
+  //   pairing     acq_rel: the last one sees what the other did
   atomic<int> halves{2};
 };
 

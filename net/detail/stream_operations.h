@@ -5,14 +5,14 @@
 // Each is a step function for io_operation. What it does to the slot of its direction when it is
 // done:
 //
-//   read    n == asked          READY   there may be more
-//           0 < n < asked       EMPTY   drained: the next read waits without a system call (sockets
-//           only, and not once the
-//                                       peer has hung up: then no further event comes)
-//           end or error        READY   the next read gets the same answer at once
-//   write   all taken           READY
-//           part taken          EMPTY   the kernel's buffer is full, and it will tell when it has
-//           room error               READY
+//   read    n == asked      READY   there may be more
+//           0 < n < asked   EMPTY   drained: the next read waits without a system call (sockets
+//                                   only, and not once the peer has hung up: then no further
+//                                   event comes)
+//           end or error    READY   the next read gets the same answer at once
+//   write   all taken       READY
+//           part taken      EMPTY   the kernel's buffer is full, and it will tell when it has room
+//           error           READY
 
 #include "../../runtime/detail/io_operation.h"
 #include "../../runtime/result.h"
