@@ -61,8 +61,7 @@ struct measurements {
   tools::micro_costs costs;
 };
 
-// ---- The server
-// ---------------------------------------------------------------------------------
+// ---- The server ---------------------------------------------------------------------------------
 
 class server_process {
  public:
@@ -93,8 +92,7 @@ class server_process {
   std::string url_;
 };
 
-// ---- The load
-// -----------------------------------------------------------------------------------
+// ---- The load -----------------------------------------------------------------------------------
 
 tools::process_usage difference(const tools::process_usage& before,
                                 const tools::process_usage& after) {
@@ -170,8 +168,7 @@ weft::task<std::optional<measurements>> measure_until_signal(const settings& cho
   co_return std::get<0>(std::move(ended));
 }
 
-// ---- The table
-// ----------------------------------------------------------------------------------
+// ---- The table ----------------------------------------------------------------------------------
 
 std::string nanoseconds(tools::micro_costs::nanoseconds cost) {
   return tools::fixed(cost.count(), 1) + " ns";

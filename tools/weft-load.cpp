@@ -1,8 +1,7 @@
 // weft-load: loads an echo or HTTP server and says how long it took to answer.
 //
 //   weft-load --target 127.0.0.1:7000 --connections 1000 --seconds 10
-//   weft-load --target http://127.0.0.1:8080/plaintext --connections 64
-//   --seconds 10 --rate 50000
+//   weft-load --target http://127.0.0.1:8080/plaintext --connections 64 --seconds 10 --rate 50000
 
 #include "support/arguments.h"
 #include "support/format.h"
@@ -69,8 +68,7 @@ struct report {
   }
 };
 
-// ---- The run
-// ------------------------------------------------------------------------------------
+// ---- The run ------------------------------------------------------------------------------------
 
 /// The first signal ends the run, and its results are shown; at the second this
 /// ends, and with it the program.
@@ -119,8 +117,7 @@ weft::task<std::optional<report>> load_until_signal(const settings& chosen) {
   co_return std::get<0>(std::move(ended));
 }
 
-// ---- Its report
-// ---------------------------------------------------------------------------------
+// ---- Its report ---------------------------------------------------------------------------------
 
 struct percentile {
   std::string_view name;
@@ -181,8 +178,7 @@ void print_json(const settings& chosen, const report& result) {
   std::cout << "\"max\": " << microseconds(result.latency.max()) << "}}\n";
 }
 
-// ---- The command line
-// ---------------------------------------------------------------------------
+// ---- The command line ---------------------------------------------------------------------------
 
 double read_rate(std::string_view text) {
   double rate = 0;

@@ -1,4 +1,5 @@
 // Hand small functions to the pool for blocking work and take their results back.
+//
 //   batch:      100 jobs at a time, then wait for all. Per job.
 //   round_trip: one job at a time. Per job.
 #pragma once

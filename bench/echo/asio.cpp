@@ -10,13 +10,14 @@ namespace asio = bench::asio;
 bench::asio_task<> echo(bench::asio_socket socket) {
   bench::answered messages;
   std::array<char, echo_buffer> buffer;
+  // The end of the stream is an exception here, which `detached` drops.
   while (true) {
     const std::size_t count =
         co_await socket.async_read_some(asio::buffer(buffer), bench::use_task);
     co_await asio::async_write(socket, asio::buffer(buffer, count), bench::use_task);
     messages += 1;
   }
-}  // the end of the stream is an exception here, which `detached` drops
+}
 
 }  // namespace
 

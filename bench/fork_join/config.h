@@ -1,7 +1,8 @@
 // Fork-join without any waiting on the outside world.
+//
 //   fib:    fib(n) forks fib(n-1), computes fib(n-2) itself, joins. Per call, leaves included.
 //   skynet: a tree of fan-out 10; the leaves return their number, a node the sum of its children.
-//   Per node.
+//           Per node.
 #pragma once
 
 #include <cstdint>

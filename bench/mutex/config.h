@@ -1,6 +1,6 @@
 // free:      one task locks and unlocks a mutex that nobody else wants. Per lock.
 // contended: four tasks take turns; each lets the others run while it holds the lock, so every
-// lock() waits. Per lock.
+//            lock() waits. Per lock.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,11 @@
-// What a task that does not give way does to everybody else: an echo server on two workers, one task that computes for
-// 50 ms again and again, and a client (a plain thread) that measures the latency of 16 unrelated connections.
+// What a task that does not give way does to everybody else: an echo server on two workers, one
+// task that computes for 50 ms again and again, and a client (a plain thread) that measures the
+// latency of 16 unrelated connections.
 //
-//     bench_stuck_task_weft [SECONDS]        prints p50, p99, p99.9 and the maximum, in microseconds
+//     bench_stuck_task_weft [SECONDS]    prints p50, p99, p99.9 and the maximum, in microseconds
 //
-// Without help from the other worker every connection that lives on the busy one would wait up to 50 ms.
+// Without help from the other worker every connection that lives on the busy one would wait up to
+// 50 ms.
 
 #include <weft/net/server.h>
 #include <weft/runtime/runtime.h>

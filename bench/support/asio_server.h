@@ -77,7 +77,8 @@ inline int run_asio_server(int argc, char** argv, connection_handler handler) {
     contexts[0]->run();
     others.clear();
     acceptor.close();
-  }  // the contexts destroy what is left of the connections, which adds up `answered`
+    // The contexts destroy what is left of the connections, which adds up `answered`.
+  }
   print_totals(answered::total);
   return 0;
 }

@@ -1,8 +1,10 @@
-// arm_cancel: tasks that put a time-out of a second around one yield; the time-out never fires. Per
-// time-out. sleepers:   a million tasks that all sleep, then wake spread evenly over one second, in
-// scattered order. Counters:
-//             cpu_ns_per_item    CPU of the process for one sleeper's whole life: start, sleep,
-//             wake, end bytes_per_item     resident memory of one sleeping task
+// arm_cancel: tasks that put a time-out of a second around one yield; the time-out never fires.
+//             Per time-out.
+// sleepers:   a million tasks that all sleep, then wake spread evenly over one second, in scattered
+//             order. Counters:
+//               cpu_ns_per_item  CPU of the process for one sleeper's whole life: start, sleep,
+//                                wake, end
+//               bytes_per_item   resident memory of one sleeping task
 #pragma once
 
 #include <chrono>

@@ -30,8 +30,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t connect_batch = 256;
 constexpr auto connect_limit = 10s;
 
-// ---- What to send and how to check it
-// -----------------------------------------------------------
+// ---- What to send and how to check it -----------------------------------------------------------
 
 class echo_exchange {
  public:
@@ -71,8 +70,7 @@ class http_exchange {
   http_response_reader reader_;
 };
 
-// ---- When to send
-// -------------------------------------------------------------------------------
+// ---- When to send -------------------------------------------------------------------------------
 
 /// The times at which one connection sends.
 class schedule {
@@ -106,19 +104,20 @@ class schedule {
   clock::duration period_{0};
 };
 
-// ---- One run
-// ------------------------------------------------------------------------------------
+// ---- One run ------------------------------------------------------------------------------------
 
 /// What the connections of a run share.
 struct run_state {
   load_statistics& seen;
   // Connections that go on.
-  //   written by  each connection, once, when it ends; acq_rel: the last one sees what all did
-  //   read by     drive(), after the end; relaxed: a statistic
+  //   written by  each connection, once, when it ends
+  //   read by     drive(), after the end, as a statistic (relaxed)
+  //   pairing     acq_rel between connections: the last one sees what all did
   std::atomic<std::size_t> active;
   // When no further message is sent.
   //   written by  drive(), at the start and when it is stopped
-  //   read by     each connection before each message; relaxed: late is fine
+  //   read by     each connection before each message
+  //   pairing     none; relaxed: late is fine
   std::atomic<clock::time_point> end;
   event all_ended;
 };

@@ -14,7 +14,8 @@ namespace weft::tools {
 namespace {
 
 //   written by  drain(), once
-//   read by     end_unless_ending, in signal context on any thread; relaxed: no data hangs on it
+//   read by     end_unless_ending, in signal context on any thread
+//   pairing     none; relaxed: no data hangs on it
 constinit std::atomic<bool> is_ending{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "used in a signal handler");
 
