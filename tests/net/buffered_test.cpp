@@ -39,8 +39,7 @@ task<drained_writer> make_writer(writer_options options = {}) {
   co_return drained_writer{buffered_writer<tcp_stream>(std::move(near), options), std::move(far)};
 }
 
-// Reading
-// ---------------------------------------------------------------------------------------------------------------
+// ---- Reading ------------------------------------------------------------------------------------
 
 TEST_P(BufferedReader, Lines_ComeWithoutTheirEnds) {
   run([]() -> task<> {
@@ -238,8 +237,7 @@ TEST_P(BufferedReader, EmptySeparator_IsRefused) {
   });
 }
 
-// Writing
-// ---------------------------------------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 
 TEST_P(BufferedWriter, WrittenBytes_AreSentWithoutADrain) {
   run([]() -> task<> {
@@ -462,8 +460,7 @@ TEST_P(BufferedWriter, WriteSome_ComesAfterWhatIsUnsent) {
   });
 }
 
-// Connections
-// -----------------------------------------------------------------------------------------------------------
+// ---- Connections --------------------------------------------------------------------------------
 
 class OpenConnection : public on_loopback {};
 INSTANTIATE_TEST_SUITE_P(Workers, OpenConnection, one_and_two_workers(), workers_name);

@@ -179,8 +179,7 @@ TEST_P(Server, HandlerThatThrowsBeforeItIsATask_EndsThatConnectionOnly) {
   expect_clean_ledger();
 }
 
-// Ends
-// ------------------------------------------------------------------------------------------------------------------
+// ---- Ends ---------------------------------------------------------------------------------------
 
 TEST_P(Server, Close_WaitsForConnectionsThatEndInTime) {
   run([]() -> task<> {
@@ -315,8 +314,7 @@ TEST_P(Server, EndOfTheProgram_EndsServerAndConnections) {
   });
 }
 
-// Limits
-// ----------------------------------------------------------------------------------------------------------------
+// ---- Limits -------------------------------------------------------------------------------------
 
 TEST_P(Server, MaxConnections_AreNeverExceededAndAllAreServed) {
   run([]() -> task<> {

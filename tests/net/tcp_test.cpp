@@ -34,8 +34,7 @@ task<> echo(tcp_stream stream) {
   }
 }
 
-// Reading and writing
-// ---------------------------------------------------------------------------------------------------
+// ---- Reading and writing ------------------------------------------------------------------------
 
 TEST_P(TcpStream, WrittenBytes_ComeBack) {
   run([]() -> task<> {
@@ -220,8 +219,7 @@ TEST_P(TcpStream, ErrorUnderAsResult_IsACode) {
   });
 }
 
-// Readiness and trying
-// --------------------------------------------------------------------------------------------------
+// ---- Readiness and trying -----------------------------------------------------------------------
 
 TEST_P(TcpStream, TryRead_IsEmptyUntilThereIsSomething) {
   run([]() -> task<> {
@@ -272,8 +270,7 @@ TEST_P(TcpStream, Readable_TakesNothing) {
   });
 }
 
-// Cancellation and closing
-// ----------------------------------------------------------------------------------------------
+// ---- Cancellation and closing -------------------------------------------------------------------
 
 TEST_P(TcpStream, CancelledRead_TakesNothing) {
   run([]() -> task<> {
@@ -443,8 +440,7 @@ TEST_P(TcpStream, ReusedDescriptorNumber_BelongsToTheNewStream) {
   });
 }
 
-// Connecting
-// ------------------------------------------------------------------------------------------------------------
+// ---- Connecting ---------------------------------------------------------------------------------
 
 TEST_P(TcpStream, RefusedConnection_IsNamed) {
   run([]() -> task<> {
@@ -542,8 +538,7 @@ TEST_P(TcpStream, Ipv6_WorksAsIpv4) {
   });
 }
 
-// Options and halves
-// ----------------------------------------------------------------------------------------------------
+// ---- Options and halves -------------------------------------------------------------------------
 
 int option_of(const tcp_stream& stream, int level, int name) {
   return detail::sys::get_option(stream.native_handle(), level, name);
@@ -655,8 +650,7 @@ TEST_P(TcpStream, FastPeer_DoesNotStarveOthers) {
   });
 }
 
-// Listening
-// -------------------------------------------------------------------------------------------------------------
+// ---- Listening ----------------------------------------------------------------------------------
 
 TEST_P(TcpListener, PortInUse_IsNamed) {
   run([]() -> task<> {

@@ -43,7 +43,7 @@ struct self_cancelling {
   event assigned;
 };
 
-// ---- Requests ----------------------------------------------------------------------------------
+// ---- Requests -----------------------------------------------------------------------------------
 
 TEST_P(Cancel, SuspendedTask_IsInterruptedWhereItWaits) {
   run([]() -> task<> {
@@ -288,7 +288,7 @@ TEST_P(Cancel, Cancellation_IsNoStdException) {
   });
 }
 
-// ---- A task that cancels itself ----------------------------------------------------------------
+// ---- A task that cancels itself -----------------------------------------------------------------
 
 TEST_P(Cancel, SelfCancelledTask_IsInterruptedAtItsNextSuspension) {
   run([]() -> task<> {
@@ -409,7 +409,7 @@ TEST_P(Cancel, CheckCancelled_RaisesWithoutSuspending) {
   });
 }
 
-// ---- The counter -------------------------------------------------------------------------------
+// ---- The counter --------------------------------------------------------------------------------
 
 TEST_P(Cancel, Uncancel_CountsDownAndNeverBelowZero) {
   run([]() -> task<> {
@@ -486,7 +486,7 @@ TEST_P(Cancel, ManyRequests_DoNotOverflowTheCounter) {
   });
 }
 
-// ---- Completion against cancellation -----------------------------------------------------------
+// ---- Completion against cancellation ------------------------------------------------------------
 
 TEST_P(CancelOrder, CompletedWait_BeatsALaterRequest) {
   run([]() -> task<> {
@@ -615,7 +615,7 @@ TEST_P(Cancel, GrantedPermit_IsNeverLost) {
   });
 }
 
-// ---- Through others ----------------------------------------------------------------------------
+// ---- Through others -----------------------------------------------------------------------------
 
 TEST_P(Cancel, RequestToAnAwaiter_CancelsTheAwaitedTaskAndWaitsForIt) {
   run([]() -> task<> {
@@ -740,7 +740,7 @@ TEST_P(Cancel, NestedFrames_AreUnwoundFromTheInside) {
   });
 }
 
-// ---- Every suspension --------------------------------------------------------------------------
+// ---- Every suspension ---------------------------------------------------------------------------
 
 // One task with each kind of await, cancelled at its n-th suspension for every n.
 task<> awaits_of_all_kinds(int& reached, const std::function<void()>& at_each) {
@@ -878,7 +878,7 @@ TEST(CancelStress, RequestOfAnotherThread_IsNeverLostAndDeliveredOnce) {
   }
 }
 
-// ---- cancel_shield -----------------------------------------------------------------------------
+// ---- cancel_shield ------------------------------------------------------------------------------
 
 TEST_P(CancelShield, Request_WaitsUntilTheShieldIsGone) {
   run([]() -> task<> {
@@ -982,7 +982,7 @@ TEST_P(CancelShield, AwaitedTask_IsLeftAloneToo) {
   });
 }
 
-// ---- try_finally -------------------------------------------------------------------------------
+// ---- try_finally --------------------------------------------------------------------------------
 
 TEST_P(TryFinally, CleanUp_RunsAfterAValue) {
   run([]() -> task<> {

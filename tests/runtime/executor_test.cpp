@@ -109,8 +109,7 @@ task<int> fib(int n) {
   co_return sum + right;
 }
 
-// ---- thread_pool_executor
-// --------------------------------------------------------------------------
+// ---- thread_pool_executor -----------------------------------------------------------------------
 
 TEST(ThreadPoolExecutor, Submit_GivesTheValue) {
   thread_pool_executor pool(2);
@@ -286,8 +285,7 @@ TEST(ThreadPoolExecutor, ManySubmitters_LoseNothing) {
   EXPECT_EQ(ran, 2000);
 }
 
-// ---- run_in_executor
-// -------------------------------------------------------------------------------
+// ---- run_in_executor ----------------------------------------------------------------------------
 
 TEST_P(RunInExecutor, Function_RunsThereAndTheTaskResumesHere) {
   run([]() -> task<> {
@@ -440,8 +438,7 @@ TEST_P(RunInExecutor, ManyTasks_AllComeBack) {
   });
 }
 
-// ---- resume_on
-// -------------------------------------------------------------------------------------
+// ---- resume_on ----------------------------------------------------------------------------------
 
 /// The thread of a pool of one.
 task<std::thread::id> thread_of(thread_pool_executor& pool) {
@@ -687,8 +684,7 @@ TEST(ResumeOnTime, VirtualTime_StandsStillWhileTheTaskIsAway) {
   EXPECT_EQ(rt.clock().elapsed(), 0s);
 }
 
-// ---- block_in_place
-// --------------------------------------------------------------------------------
+// ---- block_in_place -----------------------------------------------------------------------------
 
 TEST_P(BlockInPlace, Function_RunsOnThisThread) {
   run([]() -> task<> {

@@ -67,7 +67,7 @@ task<int> value_at(future<int>& pending) {
   co_return co_await pending;
 }
 
-// ---- States ------------------------------------------------------------------------------------
+// ---- States -------------------------------------------------------------------------------------
 
 TEST(FutureState, Future_BeginsPending) {
   promise<int> source;
@@ -237,8 +237,8 @@ TEST(FutureState, EmptyOnes_AreAnInvalidState) {
   EXPECT_THROW((void)none.result(), invalid_state_error);
   EXPECT_THROW((void)none.get(), invalid_state_error);
   EXPECT_THROW(none.add_done_callback([] {}), invalid_state_error);
-  EXPECT_THROW((void)source.get_future(),
-               invalid_state_error);  // NOLINT(bugprone-use-after-move): that is the test
+  // NOLINTNEXTLINE(bugprone-use-after-move): that is the test
+  EXPECT_THROW((void)source.get_future(), invalid_state_error);
   EXPECT_THROW(source.set_value(1), invalid_state_error);
 }
 
@@ -268,7 +268,7 @@ TEST(FutureState, Completers_HaveOneWinner) {
   }
 }
 
-// ---- Awaiting ----------------------------------------------------------------------------------
+// ---- Awaiting -----------------------------------------------------------------------------------
 
 TEST_P(Future, Await_GivesTheValue) {
   run([]() -> task<> {
@@ -471,8 +471,7 @@ TEST_P(Future, Combinators_TakeFutures) {
   });
 }
 
-// ---- Cancellation of the one who waits
-// -----------------------------------------------------------
+// ---- Cancellation of the one who waits ----------------------------------------------------------
 
 TEST_P(Future, CancelledWait_TakesNothing) {
   run([]() -> task<> {
@@ -536,8 +535,7 @@ TEST_P(FutureOrder, CancellationBeforeCompletion_Wins) {
   });
 }
 
-// ---- Several takers
-// ------------------------------------------------------------------------------
+// ---- Several takers -----------------------------------------------------------------------------
 
 TEST_P(Future, SharedFuture_GivesAllTheSameOutcome) {
   run([]() -> task<> {
@@ -616,8 +614,7 @@ TEST_P(FutureOrder, Waiters_WakeFirstInFirstOut) {
   });
 }
 
-// ---- Threads
-// -------------------------------------------------------------------------------------
+// ---- Threads ------------------------------------------------------------------------------------
 
 TEST_P(FutureOfThread, ForeignThread_CompletesIt) {
   run([]() -> task<> {
@@ -727,8 +724,7 @@ TEST(FutureThreads, AwaitAcrossRuntimes_ResumesInTheWaitersOwn) {
       {.workers = 2});
 }
 
-// ---- Done callbacks
-// ------------------------------------------------------------------------------
+// ---- Done callbacks -----------------------------------------------------------------------------
 
 /// Set while this thread is inside a call that must not run callbacks.
 thread_local bool inside_call = false;
@@ -893,8 +889,7 @@ TEST(FutureDirectCallback, OutsideOfARuntime_AFinishedOneCallsItAtOnce) {
   EXPECT_TRUE(called);
 }
 
-// ---- Exceptions that nobody retrieved
-// --------------------------------------------------------------
+// ---- Exceptions that nobody retrieved -----------------------------------------------------------
 
 /// Collects what the exception handler of the current runtime is told.
 class reports {

@@ -68,7 +68,7 @@ task<int> stubborn(event& never) {
   co_return 7;
 }
 
-// ---- Awaitables --------------------------------------------------------------------------------
+// ---- Awaitables ---------------------------------------------------------------------------------
 
 TEST_P(Gather, Results_ComeInArgumentOrder) {
   run([]() -> task<> {
@@ -200,7 +200,7 @@ TEST_P(Gather, SecondAwait_Throws) {
   });
 }
 
-// ---- Ranges ------------------------------------------------------------------------------------
+// ---- Ranges -------------------------------------------------------------------------------------
 
 TEST_P(Gather, Vector_GivesAVectorInItsOrder) {
   run([]() -> task<> {
@@ -290,7 +290,7 @@ TEST_P(Gather, GatherInto_WithoutRoomThrowsBeforeAnythingStarts) {
   });
 }
 
-// ---- Failures ----------------------------------------------------------------------------------
+// ---- Failures -----------------------------------------------------------------------------------
 
 TEST_P(Gather, Failure_CancelsAndAwaitsTheOthers) {
   run([]() -> task<> {
@@ -419,7 +419,7 @@ TEST_P(Gather, FailureWhileOthersAreBeingStarted_CancelsThoseToo) {
   }
 }
 
-// ---- Cancellation ------------------------------------------------------------------------------
+// ---- Cancellation -------------------------------------------------------------------------------
 
 TEST_P(Gather, CancelledGather_CancelsEveryChildAndWaitsForAll) {
   run([]() -> task<> {
@@ -521,7 +521,7 @@ TEST_P(Gather, NestedGathers_AreCancelledToTheLeaves) {
   });
 }
 
-// ---- return_exceptions -------------------------------------------------------------------------
+// ---- return_exceptions --------------------------------------------------------------------------
 
 TEST_P(GatherResults, FailuresAndCancellations_StandInTheirPlaces) {
   run([]() -> task<> {
@@ -571,7 +571,7 @@ TEST_P(GatherResults, CancelledGather_StillEndsCancelled) {
   });
 }
 
-// ---- Handles -----------------------------------------------------------------------------------
+// ---- Handles ------------------------------------------------------------------------------------
 
 TEST_P(GatherHandles, Values_ComeInArgumentOrder) {
   run([]() -> task<> {

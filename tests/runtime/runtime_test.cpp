@@ -42,7 +42,7 @@ task<> sleep_an_hour() {
   co_await sleep(1h);
 }
 
-// ---- run ---------------------------------------------------------------------------------------
+// ---- run ----------------------------------------------------------------------------------------
 
 TEST_P(Runtime, Run_GivesTheValueOfMain) {
   EXPECT_EQ(weft::run(seven_after_a_yield(), {.workers = GetParam()}), 7);
@@ -131,7 +131,7 @@ TEST(OneWorker, Everything_RunsOnTheThreadThatCallsRun) {
       {.workers = 1});
 }
 
-// ---- The end of a run --------------------------------------------------------------------------
+// ---- The end of a run ---------------------------------------------------------------------------
 
 TEST_P(Run, LeftoverTasks_AreCancelledAndAwaited) {
   std::atomic<int> cleaned{0};
@@ -273,7 +273,7 @@ TEST_P(Run, ShutdownOnAWorker_IsRefused) {
   });
 }
 
-// ---- Callbacks ---------------------------------------------------------------------------------
+// ---- Callbacks ----------------------------------------------------------------------------------
 
 TEST_P(CallSoon, Callbacks_RunOnceInTheOrderOfTheCalls) {
   run([]() -> task<> {
@@ -410,7 +410,7 @@ TEST(CallSoonOutside, CallsOfForeignThreads_AllRunInTheOrderOfEach) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
-// ---- The exception handler ---------------------------------------------------------------------
+// ---- The exception handler ----------------------------------------------------------------------
 
 TEST(ExceptionHandler, HandlerThatThrows_DoesNotTakeTheRuntimeDown) {
   runtime rt({.workers = 2});
@@ -440,7 +440,7 @@ TEST(ExceptionHandler, Calls_AreSerialised) {
   while (calls < 200) std::this_thread::yield();
 }
 
-// ---- A busy worker -----------------------------------------------------------------------------
+// ---- A busy worker ------------------------------------------------------------------------------
 // These end only if others run while one worker computes: no time is measured.
 
 TEST(BusyWorker, TaskItHasSpawned_RunsElsewhere) {
@@ -528,7 +528,7 @@ TEST(BusyWorker, CallbackThatReschedulesItself_DoesNotStarveTimers) {
       {.workers = 1});
 }
 
-// ---- Lost wake-ups -----------------------------------------------------------------------------
+// ---- Lost wake-ups ------------------------------------------------------------------------------
 
 /// Spins a little, so that two threads meet at all possible moments.
 void spin(std::uint64_t turns) {

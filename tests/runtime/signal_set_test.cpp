@@ -54,8 +54,7 @@ task<int> next_of(signal_set& signals) {
   co_return co_await signals.wait();
 }
 
-// ---- Waiting
-// ---------------------------------------------------------------------------------------
+// ---- Waiting ------------------------------------------------------------------------------------
 
 TEST_P(SignalSet, Wait_GivesTheNumberOfTheSignal) {
   run([]() -> task<> {
@@ -204,8 +203,7 @@ TEST(SignalSetRuntimes, SetsOfTwoRuntimes_BothGetIt) {
   ended = true;
 }
 
-// ---- What it does to the process
-// ---------------------------------------------------------------------
+// ---- What it does to the process ----------------------------------------------------------------
 
 TEST(SignalSetProcess, Disposition_IsRestoredWithTheLastSet) {
   ASSERT_EQ(disposition_of(SIGUSR1), SIG_DFL);
@@ -383,8 +381,7 @@ TEST(SignalSetProcess, SetsThatComeAndGoUnderFire_LoseNothingOfTheirDescriptors)
   ended = true;
 }
 
-// ---- on_signal
-// -----------------------------------------------------------------------------------------
+// ---- on_signal ----------------------------------------------------------------------------------
 
 TEST_P(OnSignal, Function_IsCalledOnAWorkerForEachDelivery) {
   run([]() -> task<> {

@@ -31,7 +31,7 @@ task<> note_after(std::string& log, clock::duration d, char name) {
   log += name;
 }
 
-// ---- sleep -------------------------------------------------------------------------------------
+// ---- sleep --------------------------------------------------------------------------------------
 
 TEST(SleepInTime, Sleep_TakesExactlyItsDuration) {
   test_runtime rt;
@@ -250,7 +250,7 @@ TEST_P(Sleep, SleepThatIsNeverAwaited_ArmsNothing) {
   });
 }
 
-// ---- sleep_until -------------------------------------------------------------------------------
+// ---- sleep_until --------------------------------------------------------------------------------
 
 TEST(SleepInTime, SleepUntil_EndsAtThatMoment) {
   test_runtime rt;
@@ -294,7 +294,7 @@ TEST_P(Sleep, SleepUntilTheEndOfTime_WaitsUntilItIsCancelled) {
   });
 }
 
-// ---- interval ----------------------------------------------------------------------------------
+// ---- interval -----------------------------------------------------------------------------------
 
 TEST(IntervalInTime, FirstTick_ComesAtOnce) {
   test_runtime rt;

@@ -50,7 +50,7 @@ task<> wait_on(event& gate) {
   co_await gate.wait();
 }
 
-// ---- Starting ----------------------------------------------------------------------------------
+// ---- Starting -----------------------------------------------------------------------------------
 
 TEST_P(SpawnOrder, Spawn_NeverRunsOnTheCallersStack) {
   run([]() -> task<> {
@@ -234,7 +234,7 @@ TEST_P(Spawn, Children_MaySpawnChildren) {
   });
 }
 
-// ---- The end of a task -------------------------------------------------------------------------
+// ---- The end of a task --------------------------------------------------------------------------
 
 TEST_P(JoinHandle, Await_GivesTheValue) {
   run([]() -> task<> {
@@ -488,7 +488,7 @@ TEST_P(JoinHandle, FailureInAHandle_IsUsableAfterItsRuntime) {
   kept.detach();
 }
 
-// ---- Done callbacks ----------------------------------------------------------------------------
+// ---- Done callbacks -----------------------------------------------------------------------------
 
 TEST_P(JoinHandle, DoneCallbacks_RunOnceInOrderOfRegistration) {
   run([]() -> task<> {
@@ -566,7 +566,7 @@ TEST_P(JoinHandle, DoneCallbackOfATaskThatEndsInTheShutdown_RunsToo) {
   EXPECT_EQ(called.load(), 1);
 }
 
-// ---- Failures that nobody sees -----------------------------------------------------------------
+// ---- Failures that nobody sees ------------------------------------------------------------------
 
 /// What the exception handler was told.
 class reports {
@@ -695,7 +695,7 @@ TEST_P(Unretrieved, FailureOfADoneCallback_IsReported) {
   EXPECT_EQ(told.seen(), std::vector<std::string>{"callback"});
 }
 
-// ---- Blocking threads --------------------------------------------------------------------------
+// ---- Blocking threads ---------------------------------------------------------------------------
 
 TEST(JoinHandleGet, Get_BlocksAForeignThreadUntilTheValueIsThere) {
   runtime rt({.workers = 2});
@@ -763,7 +763,7 @@ TEST_P(JoinHandle, GetOnAWorker_ThrowsInsteadOfBlockingIt) {
   });
 }
 
-// ---- Several runtimes --------------------------------------------------------------------------
+// ---- Several runtimes ---------------------------------------------------------------------------
 
 TEST(JoinHandleOfTwoRuntimes, TaskOfAnotherRuntime_CanBeAwaited) {
   runtime other({.workers = 2});
@@ -821,7 +821,7 @@ TEST(SpawnFromOutside, TasksOfOneThread_StartInItsOrder) {
   EXPECT_EQ(log, "abcd");
 }
 
-// ---- Pinned tasks ------------------------------------------------------------------------------
+// ---- Pinned tasks -------------------------------------------------------------------------------
 
 TEST_P(Spawn, LocalTask_NeverLeavesItsWorker) {
   run([]() -> task<> {
@@ -859,7 +859,7 @@ TEST_P(Spawn, LocalTask_GivesItsValue) {
   });
 }
 
-// ---- yield -------------------------------------------------------------------------------------
+// ---- yield --------------------------------------------------------------------------------------
 
 TEST_P(SpawnOrder, Yield_LetsEverythingReadyGoFirstOnce) {
   run([]() -> task<> {
@@ -902,7 +902,7 @@ TEST_P(SpawnOrder, AwaitsThatAreAlwaysReady_StillLetOthersRun) {
   });
 }
 
-// ---- Who am I ----------------------------------------------------------------------------------
+// ---- Who am I -----------------------------------------------------------------------------------
 
 TEST_P(Spawn, ThisTask_IsTheTaskThatRuns) {
   run([]() -> task<> {

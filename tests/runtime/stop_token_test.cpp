@@ -30,8 +30,7 @@ task<> sleep_until_stopped(std::stop_token token) {
   co_await sleep(1h);
 }
 
-// ---- cancel_on
-// -------------------------------------------------------------------------------------
+// ---- cancel_on ----------------------------------------------------------------------------------
 
 TEST_P(CancelOn, StopRequest_CancelsTheTask) {
   run([]() -> task<> {
@@ -133,8 +132,7 @@ TEST_P(CancelOn, RequestFromAnotherThread_MeetsTheEndOfTheScope) {
   });
 }
 
-// ---- this_task::stop_token
-// ---------------------------------------------------------------------------
+// ---- this_task::stop_token ----------------------------------------------------------------------
 
 TEST_P(StopToken, Cancellation_TriggersIt) {
   run([]() -> task<> {

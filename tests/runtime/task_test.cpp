@@ -70,7 +70,7 @@ task<> set_flag(bool& flag) {
   co_return;
 }
 
-// ---- Values ------------------------------------------------------------------------------------
+// ---- Values -------------------------------------------------------------------------------------
 
 TEST_P(Task, Await_GivesTheValue) {
   run([]() -> task<> {
@@ -140,7 +140,7 @@ TEST_P(Task, Value_IsConvertedByTheReturn) {
   });
 }
 
-// ---- One run -----------------------------------------------------------------------------------
+// ---- One run ------------------------------------------------------------------------------------
 
 TEST_P(Task, Call_RunsNothingOfTheBody) {
   run([]() -> task<> {
@@ -220,7 +220,7 @@ TEST_P(Task, Assignment_DestroysTheOldTaskUnrun) {
   });
 }
 
-// ---- Where it runs -----------------------------------------------------------------------------
+// ---- Where it runs ------------------------------------------------------------------------------
 
 TEST_P(Task, Await_RunsInsideTheAwaitingTask) {
   run([]() -> task<> {
@@ -284,7 +284,7 @@ TEST_P(Task, Parameters_LiveAsLongAsTheTask) {
   });
 }
 
-// ---- Exceptions --------------------------------------------------------------------------------
+// ---- Exceptions ---------------------------------------------------------------------------------
 
 TEST_P(Task, Exception_TravelsThroughEveryFrame) {
   run([]() -> task<> {
@@ -394,7 +394,7 @@ TEST_P(Task, Exception_ThatIsNoStdExceptionTravelsToo) {
   });
 }
 
-// ---- Cost --------------------------------------------------------------------------------------
+// ---- Cost ---------------------------------------------------------------------------------------
 
 /// Calls of operator new while body() runs; the second time, when pools and caches are warm.
 template <class F>

@@ -48,7 +48,7 @@ task<> sleep_an_hour() {
   co_await sleep(1h);
 }
 
-// ---- wait_for ----------------------------------------------------------------------------------
+// ---- wait_for -----------------------------------------------------------------------------------
 
 TEST_P(WaitFor, Value_InTimeIsGiven) {
   run([]() -> task<> {
@@ -305,7 +305,7 @@ TEST_P(WaitFor, ExpiryAgainstCompletion_IsDecidedOnce) {
   });
 }
 
-// ---- timeout -----------------------------------------------------------------------------------
+// ---- timeout ------------------------------------------------------------------------------------
 
 TEST(TimeoutInTime, Expiry_CancelsTheBodyAndIsATimeoutError) {
   test_runtime rt;
@@ -628,7 +628,7 @@ TEST(TimeoutInTime, TimeoutAroundATaskGroup_AwaitsItsChildren) {
   EXPECT_EQ(cancelled, 2);
 }
 
-// ---- deadline ----------------------------------------------------------------------------------
+// ---- deadline -----------------------------------------------------------------------------------
 
 TEST(DeadlineInTime, Expiry_InterruptsThePendingAwait) {
   test_runtime rt;

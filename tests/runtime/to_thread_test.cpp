@@ -77,8 +77,7 @@ task<await_result_t<A>> await_it(A awaited) {
   co_return co_await std::move(awaited);
 }
 
-// ---- Calls
-// ---------------------------------------------------------------------------------------
+// ---- Calls --------------------------------------------------------------------------------------
 
 TEST_P(ToThread, Function_RunsOnAnotherThread) {
   run([]() -> task<> {
@@ -211,8 +210,7 @@ TEST_P(ToOneThread, CallsBeyondTheLimit_WaitInLine) {
   });
 }
 
-// ---- Cancellation
-// --------------------------------------------------------------------------------
+// ---- Cancellation -------------------------------------------------------------------------------
 
 TEST_P(ToOneThread, CancelledBeforeItStarts_NeverRuns) {
   run([]() -> task<> {
@@ -324,8 +322,7 @@ TEST_P(ToThread, LoserOfASelect_IsAwaited) {
   });
 }
 
-// ---- abandon_on_cancel
-// -----------------------------------------------------------------------------
+// ---- abandon_on_cancel --------------------------------------------------------------------------
 
 TEST_P(ToThread, AbandonableJob_GivesItsOutcome) {
   run([]() -> task<> {
@@ -412,8 +409,7 @@ TEST_P(ToThread, AbandonMeetsCompletion_OneOutcome) {
   });
 }
 
-// ---- Failures
-// --------------------------------------------------------------------------------------
+// ---- Failures -----------------------------------------------------------------------------------
 
 int no_threads(detail::sys::call which, int) noexcept {
   return which == detail::sys::call::thread_start ? EAGAIN : 0;

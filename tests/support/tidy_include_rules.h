@@ -14,8 +14,7 @@
 
 namespace weft::tidy {
 
-// ---- Includes
-// --------------------------------------------------------------------------------------------------------
+// ---- Includes -----------------------------------------------------------------------------------
 
 struct include_line {
   std::size_t index;
@@ -40,8 +39,7 @@ inline std::string target_of(const source_file& file, const include_line& line) 
   return (file.folder() / line.name).lexically_normal().generic_string();
 }
 
-// ---- Ranks: the tables of runtime/detail/README.md
-// -------------------------------------------------------------------
+// ---- Ranks: the tables of runtime/detail/README.md ----------------------------------------------
 
 /// What runtime/detail/README.md says. A table row with a cell "L0" to "L3" ranks the names in
 /// backticks beside it; a row with a cell "shared" lists the names that sync, net and fs may use.
@@ -79,8 +77,7 @@ inline std::optional<int> rank_of(const source_file& file, const house_plan& pla
   return api_rank;
 }
 
-// ---- Layers
-// ----------------------------------------------------------------------------------------------------------
+// ---- Layers -------------------------------------------------------------------------------------
 
 inline bool may_include(const std::string& from, const std::string& to) {
   static const std::map<std::string, std::set<std::string>> below{{"runtime", {}},

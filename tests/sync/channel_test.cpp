@@ -49,7 +49,7 @@ std::vector<int> numbers_up_to(int end) {
   return numbers;
 }
 
-// ---- One item
+// ---- One item -----------------------------------------------------------------------------------
 
 TEST_P(Channel, Items_ArriveInTheOrderInWhichTheyWereSent) {
   run([]() -> task<> {
@@ -125,7 +125,7 @@ TEST_P(Channel, SendThatIsMovedBeforeItsAwait_KeepsItsItem) {
   });
 }
 
-// ---- Closing
+// ---- Closing ------------------------------------------------------------------------------------
 
 TEST_P(Channel, Close_EndsTheStreamAfterItsLastItem) {
   run([]() -> task<> {
@@ -161,7 +161,7 @@ TEST_P(Channel, Close_WakesThoseWhoWait) {
   });
 }
 
-// ---- Rendezvous
+// ---- Rendezvous ---------------------------------------------------------------------------------
 
 TEST_P(Channel, Rendezvous_CompletesASendWhenItsItemIsTaken) {
   run([]() -> task<> {
@@ -234,7 +234,7 @@ TEST_P(Channel, SelectThatSendsAndReceivesOnOneChannel_DoesNotMeetItself) {
   });
 }
 
-// ---- Many at once
+// ---- Many at once -------------------------------------------------------------------------------
 
 TEST_P(Channel, SendMany_SendsAllInOrder) {
   run([]() -> task<> {
@@ -374,7 +374,7 @@ TEST_P(Channel, LosingSendManyOfASelect_SendsNothing) {
   });
 }
 
-// ---- Cancellation
+// ---- Cancellation -------------------------------------------------------------------------------
 
 TEST_P(Channel, CancelledReceiver_LosesNoItem) {
   run([]() -> task<> {
@@ -442,7 +442,7 @@ TEST(ChannelInTime, TimedOutRecv_LosesNoItem) {
   EXPECT_EQ(rt.clock().elapsed(), 50ms);
 }
 
-// ---- Stress
+// ---- Stress -------------------------------------------------------------------------------------
 
 // Senders and receivers of every kind on a small channel, cancelled at random: an item that was
 // sent arrives once, and those of one sender in order.

@@ -85,8 +85,8 @@ task<ending> end_of(join_handle<T>& observed) {
 /// A seed for a stress run: WEFT_TEST_SEED, or a new one; printed, so that a failure can be
 /// repeated.
 inline std::uint64_t stress_seed() {
-  const char* const given =
-      std::getenv("WEFT_TEST_SEED");  // NOLINT(concurrency-mt-unsafe): at start
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): at start
+  const char* const given = std::getenv("WEFT_TEST_SEED");
   const std::uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device()();
   std::cout << "WEFT_TEST_SEED=" << seed << std::endl;  // flushed: the run may hang
   return seed;

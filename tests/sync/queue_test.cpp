@@ -48,7 +48,7 @@ auto drain(Queue& from) {
   return items;
 }
 
-// ---- Order
+// ---- Order --------------------------------------------------------------------------------------
 
 TEST_P(Queue, Items_LeaveInTheOrderOfTheirClass) {
   run([]() -> task<> {
@@ -123,7 +123,7 @@ TEST_P(Queue, MoveOnlyItems_Pass) {
   });
 }
 
-// ---- Bounds and waiting
+// ---- Bounds and waiting -------------------------------------------------------------------------
 
 TEST_P(Queue, FullAndEmpty_BlockOrThrow) {
   run([]() -> task<> {
@@ -232,7 +232,7 @@ TEST_P(Queue, SeveralItemsAtOnce_ServeSeveralGetters) {
   });
 }
 
-// ---- Cancellation
+// ---- Cancellation -------------------------------------------------------------------------------
 
 TEST_P(Queue, CancelledGetter_LosesNoItem) {
   run([]() -> task<> {
@@ -341,7 +341,7 @@ TEST_P(Queue, SelectOverTwoQueues_TakesOneItem) {
   });
 }
 
-// ---- join, task_done, shutdown
+// ---- join, task_done, shutdown ------------------------------------------------------------------
 
 TEST_P(Queue, Join_WaitsUntilEveryItemIsDone) {
   run([]() -> task<> {

@@ -109,8 +109,7 @@ void wait_until_refused(const std::string& port) {
 
 }  // namespace
 
-// ---- All of them
-// --------------------------------------------------------------------------------
+// ---- All of them --------------------------------------------------------------------------------
 
 INSTANTIATE_TEST_SUITE_P(Programs, EveryProgram,
                          testing::Values("weft-echo", "weft-httpd", "weft-load", "weft-demo"),
@@ -138,8 +137,7 @@ TEST_P(EveryProgram, BadArguments_AreNamed) {
   }
 }
 
-// ---- Both servers
-// -------------------------------------------------------------------------------
+// ---- Both servers -------------------------------------------------------------------------------
 
 INSTANTIATE_TEST_SUITE_P(Programs, EveryServer, testing::Values("weft-echo", "weft-httpd"),
                          [](const auto& test) { return std::string(test.param).substr(5); });
@@ -246,8 +244,7 @@ TEST_P(EveryServer, Descriptors_AreAllClosedOnExec) {
   }
 }
 
-// ---- weft-echo
-// ----------------------------------------------------------------------------------
+// ---- weft-echo ----------------------------------------------------------------------------------
 
 TEST_F(Echo, Bytes_ComeBack) {
   running_program server("weft-echo", words("10"));
@@ -292,8 +289,7 @@ TEST_F(Echo, ClientsThatReset_AreNoNews) {
   EXPECT_EQ(read_file(ledger.path()), nothing_alive);
 }
 
-// ---- weft-httpd
-// ---------------------------------------------------------------------------------
+// ---- weft-httpd ---------------------------------------------------------------------------------
 
 TEST_F(Httpd, Routes_Answer) {
   running_program server("weft-httpd", words("10"));
@@ -389,8 +385,7 @@ TEST_F(Httpd, Sigterm_LetsRequestsFinish) {
   EXPECT_EQ(read_file(ledger.path()), nothing_alive);
 }
 
-// ---- weft-load
-// ----------------------------------------------------------------------------------
+// ---- weft-load ----------------------------------------------------------------------------------
 
 TEST_F(Load, MissingTarget_IsNamed) {
   const finished_program ended = run_program("weft-load", {});
@@ -470,8 +465,7 @@ TEST_F(Load, Sigint_EndsTheRunAndShowsItsResults) {
   EXPECT_TRUE(contains(load.out(), "latency max"));
 }
 
-// ---- weft-demo
-// ----------------------------------------------------------------------------------
+// ---- weft-demo ----------------------------------------------------------------------------------
 
 TEST_F(Demo, Run_PrintsOneTable) {
   const finished_program ended =

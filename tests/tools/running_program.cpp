@@ -74,8 +74,7 @@ bool programs_are_built() {
   return ::access(program_path("weft-echo").c_str(), X_OK) == 0;
 }
 
-// ---- running_program
-// ----------------------------------------------------------------------------
+// ---- running_program ----------------------------------------------------------------------------
 
 running_program::running_program(std::string_view name, std::vector<std::string> words,
                                  start_options options) {
@@ -159,8 +158,7 @@ finished_program run_program(std::string_view name, std::vector<std::string> wor
   return {.exit_code = code, .out = program.out(), .errors = program.errors()};
 }
 
-// ---- test_client
-// --------------------------------------------------------------------------------
+// ---- test_client --------------------------------------------------------------------------------
 
 test_client::test_client(const std::string& port)
     : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
