@@ -18,7 +18,7 @@ constexpr std::uint64_t batch_ns = 100'000;
 constexpr std::uint32_t steps_max = 1024;
 // A backlog is worth waking another worker when running it here takes longer than the wake-up
 // itself.
-constexpr std::uint64_t worth_waking_ns = 50'000;
+constexpr std::uint64_t worth_waking_ns = 100'000;
 // ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to
 // another cache.
 constexpr std::uint64_t worth_stealing_ns = 10'000;
