@@ -98,6 +98,10 @@ void report(const char* name, const std::vector<double>& sorted) {
 
 int main(int argc, char** argv) {
   const std::chrono::seconds length(argc > 1 ? std::atoi(argv[1]) : 5);
+  if (length < 1s) {
+    std::fputs("usage: bench_stuck_task_weft [SECONDS]\n", stderr);
+    return 2;
+  }
   weft::run(
       [](std::chrono::seconds seconds) -> weft::task<> {
         auto server = weft::start_server(echo, "127.0.0.1:0");

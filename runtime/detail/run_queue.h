@@ -84,6 +84,24 @@ class run_queue {
     return 0;
   }
 
+  /// Thief: the oldest task alone, whatever is in its own ring. Null: empty, or others were faster.
+  task_state* steal_one() noexcept {
+    // acquire: as in steal(). The head is read first, so that the tail is not behind it.
+    std::uint64_t head = head_.load(std::memory_order_acquire);
+    for (int attempts = 0; attempts < 4; ++attempts) {
+      const std::uint64_t available =
+          tail_.load(std::memory_order_acquire) - head;  // acquire: as above
+      if (available == 0 || available > capacity) return nullptr;
+      task_state* task = slots_[head % capacity].load(std::memory_order_relaxed);
+      // acq_rel: as in steal().
+      if (head_.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
+        return task;
+      }
+    }
+    return nullptr;
+  }
+
   /// Any thread; exact for the owner while nobody steals.
   [[nodiscard]] std::uint64_t size_approx() const noexcept {
     const std::uint64_t head = head_.load(std::memory_order_relaxed);

@@ -29,6 +29,11 @@ constexpr unsigned next_runs_max = 3;
 constexpr std::int64_t watch_min_ns = 1'000'000;
 constexpr std::int64_t watch_max_ns = 4'000'000;
 constexpr std::uint64_t stands_still_ns = 500'000;
+// After a rescue there is often the next one (a task that computes for long, again and again):
+// so many looks in a row at the short interval.
+constexpr unsigned alert_looks = 64;
+// A worker that is busy itself looks after the others this often.
+constexpr std::uint64_t busy_watch_ns = 4'000'000;
 
 std::uint64_t now_ns() noexcept {
   return static_cast<std::uint64_t>(clock::now().time_since_epoch().count());
@@ -165,7 +170,10 @@ void worker::end_batch() noexcept {
   drain_inbox();
   poll_now();
   batch_begin_ns_ = now;
-  if (!single_) share_backlog();
+  if (single_) return;
+  share_backlog();
+  // With nobody asleep there is no watcher: the busy ones look after each other.
+  if (now - last_watch_ns_ >= busy_watch_ns) watch();
 }
 
 /// Nothing is ready: a look at what arrives from outside, without sleeping.
@@ -302,7 +310,10 @@ void worker::end_search() noexcept {
 }
 
 bool worker::steal_from(worker& victim, std::uint64_t least) noexcept {
-  if (victim.ring_.steal(ring_, least) > 0) return true;
+  return victim.ring_.steal(ring_, least) > 0 || steal_overflow(victim);
+}
+
+bool worker::steal_overflow(worker& victim) noexcept {
   if (!victim.overflowed_.load(std::memory_order_relaxed)) return false;
   task_fifo taken;
   {
@@ -344,6 +355,19 @@ void worker::help_until_done(task_state& child) noexcept {
 
 // ---- Rescue -------------------------------------------------------------------------------------
 
+/// Everything that was ready when we came; our own ring may be in use, so the tasks go one by one.
+bool worker::take_ready(worker& stuck) noexcept {
+  if (ring_.size_approx() == 0) return steal_from(stuck, 1);
+  bool any = false;
+  for (std::uint64_t left = stuck.ring_.size_approx(); left > 0; --left) {
+    task_state* task = stuck.ring_.steal_one();
+    if (task == nullptr) break;
+    push_ring(*task);
+    any = true;
+  }
+  return any | steal_overflow(stuck);
+}
+
 /// Takes over all that can be taken from a worker whose tick stands still.
 bool worker::rescue(worker& stuck) noexcept {
   bool found = false;
@@ -366,7 +390,7 @@ bool worker::rescue(worker& stuck) noexcept {
       }
     }
   }
-  if (ring_.size_approx() == 0) found |= steal_from(stuck, 1);
+  found |= take_ready(stuck);
   poll_event events[poller::batch];
   const std::size_t count = stuck.poller_.wait(0, events);
   for (std::size_t i = 0; i < count; ++i) {
@@ -405,7 +429,9 @@ bool worker::watch() noexcept {
     active |= moved || !asleep;
     if (!moved && !asleep) rescued |= rescue(other);
   }
-  watch_ns_ = rescued ? watch_min_ns : std::min(watch_ns_ * 2, watch_max_ns);
+  if (rescued) alert_ = alert_looks;
+  if (alert_ > 0) --alert_;
+  watch_ns_ = alert_ > 0 ? watch_min_ns : std::min(watch_ns_ * 2, watch_max_ns);
   return active;
 }
 

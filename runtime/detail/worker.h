@@ -136,6 +136,8 @@ class worker {
   void end_search() noexcept;
   bool steal_from(worker& victim, std::uint64_t least) noexcept;
   bool adopt_fork(worker& victim) noexcept;
+  bool steal_overflow(worker& victim) noexcept;
+  bool take_ready(worker& stuck) noexcept;
   bool rescue(worker& stuck) noexcept;
   bool watch() noexcept;
 
@@ -162,6 +164,7 @@ class worker {
   std::uint64_t step_ns_ = 500;  // moving average
   bool others_active_ = false;   // at the last look as the watcher
   std::int64_t watch_ns_ = 1'000'000;
+  unsigned alert_ = 0;  // looks left at the short interval
   std::uint64_t last_watch_ns_ = 0;
   std::uint64_t seen_ticks_[idle_set::workers_max] = {};
   std::uint32_t random_;

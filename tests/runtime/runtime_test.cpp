@@ -495,6 +495,50 @@ TEST(BusyWorker, TasksOfForeignThreads_RunElsewhere) {
   }
 }
 
+/// Runs `stuck` on one of two workers while a task that only yields keeps the other one awake: it
+/// never sleeps, so nobody watches by profession.
+template <class Stuck>
+void run_beside_a_yielding_worker(Stuck stuck) {
+  weft::run(
+      [](Stuck body) -> task<> {
+        std::atomic<bool> over{false};
+        auto yielding = spawn([&]() -> task<> {
+          while (!over) co_await yield();
+        });
+        co_await body();
+        over = true;
+        co_await yielding;
+      }(std::move(stuck)),
+      {.workers = 2});
+}
+
+TEST(BusyWorker, TasksItHasSpawned_RunOnAWorkerThatIsBusyToo) {
+  run_beside_a_yielding_worker([]() -> task<> {
+    std::atomic<int> others_ran{0};
+    std::vector<join_handle<>> others;
+    for (int i = 0; i < 100; ++i) {
+      others.push_back(spawn([&]() -> task<> {
+        ++others_ran;
+        co_return;
+      }));
+    }
+    while (others_ran < 100) std::this_thread::yield();
+    for (auto& other : others) co_await other;
+  });
+}
+
+TEST(BusyWorker, TimersItHasArmed_FireOnAWorkerThatIsBusyToo) {
+  run_beside_a_yielding_worker([]() -> task<> {
+    std::atomic<bool> woken{false};
+    auto sleeper = co_await spawn_waiting([&]() -> task<> {
+      co_await sleep(1ms);
+      woken = true;
+    });
+    while (!woken) std::this_thread::yield();
+    co_await sleeper;
+  });
+}
+
 TEST(BusyWorker, TaskThatOnlyYields_DoesNotStarveTimers) {
   weft::run(
       []() -> task<> {
