@@ -57,29 +57,38 @@ int connect_to(std::uint16_t port) {
   return fd;
 }
 
-/// Sends a byte on each connection, each when its answer has come and a millisecond has passed.
+/// Sends a byte on each connection, the next one a millisecond after the answer.
 std::vector<double> measure(std::uint16_t port, std::chrono::seconds length) {
   constexpr std::size_t connections = 16;
   std::vector<pollfd> fds(connections);
-  std::vector<steady::time_point> sent(connections);
+  std::vector<steady::time_point> sent(connections);  // or, before that, when to send
+  std::vector<bool> waiting(connections, false);
   std::vector<double> latencies;
-  for (std::size_t i = 0; i < connections; ++i) fds[i] = {connect_to(port), POLLIN, 0};
-  const auto send_one = [&](std::size_t i) {
-    sent[i] = steady::now();
-    if (::send(fds[i].fd, "x", 1, MSG_NOSIGNAL) != 1) std::abort();
-  };
-  for (std::size_t i = 0; i < connections; ++i) send_one(i);
+  for (pollfd& each : fds) each = {connect_to(port), POLLIN, 0};
   const auto end = steady::now() + length;
-  while (steady::now() < end) {
-    ::poll(fds.data(), fds.size(), 1000);
+  for (auto now = steady::now(); now < end; now = steady::now()) {
+    auto next_send = now + 1s;
+    for (std::size_t i = 0; i < connections; ++i) {
+      if (waiting[i]) continue;
+      if (sent[i] > now) {
+        next_send = std::min(next_send, sent[i]);
+        continue;
+      }
+      sent[i] = steady::now();
+      waiting[i] = true;
+      if (::send(fds[i].fd, "x", 1, MSG_NOSIGNAL) != 1) std::abort();
+    }
+    const auto left = std::max(next_send - steady::now(), steady::duration::zero());
+    const timespec limit{left / 1s, (left % 1s) / 1ns};
+    ::ppoll(fds.data(), fds.size(), &limit, nullptr);
     for (std::size_t i = 0; i < connections; ++i) {
       char byte;
       if ((fds[i].revents & POLLIN) == 0 || ::recv(fds[i].fd, &byte, 1, 0) != 1) continue;
-      latencies.push_back(
-          std::chrono::duration<double, std::micro>(steady::now() - sent[i]).count());
-      send_one(i);
+      const auto answered = steady::now();
+      latencies.push_back(std::chrono::duration<double, std::micro>(answered - sent[i]).count());
+      sent[i] = answered + 1ms;
+      waiting[i] = false;
     }
-    std::this_thread::sleep_for(1ms);
   }
   for (const pollfd& each : fds) ::close(each.fd);
   std::sort(latencies.begin(), latencies.end());
