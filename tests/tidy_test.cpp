@@ -74,8 +74,6 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "the wait word in every race"},
     covered_elsewhere{"runtime/detail/time_limit.h", "tests/runtime/timeout_test.cpp",
                       "through wait_for and timeout"},
-    covered_elsewhere{"runtime/detail/timer_wheel.h", "tests/runtime/sleep_test.cpp",
-                      "through sleep"},
     covered_elsewhere{"runtime/detail/wait_node.h", "tests/runtime/cancel_test.cpp",
                       "through every operation"},
     covered_elsewhere{"runtime/detail/worker.h", "tests/runtime/runtime_test.cpp",

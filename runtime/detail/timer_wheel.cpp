@@ -1,5 +1,6 @@
 #include "timer_wheel.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <limits>
@@ -74,6 +75,11 @@ bool timer_wheel::finish_disarm(timer_node& timer) noexcept {
   return false;
 }
 
+/// The level of a timer whose tick differs from the current one in these bits.
+unsigned timer_wheel::level_of(std::uint64_t difference) noexcept {
+  return std::min(static_cast<unsigned>(std::bit_width(difference) - 1) / level_bits, levels - 1);
+}
+
 /// Returns when to look at the timer again: the end of its tick, or on a higher level the begin of
 /// its slot's window.
 std::int64_t timer_wheel::file(timer_node& timer) noexcept {
@@ -85,10 +91,9 @@ std::int64_t timer_wheel::file(timer_node& timer) noexcept {
                            ? never >> tick_bits
                            : static_cast<std::uint64_t>(when + round_up) >> tick_bits;
   if (tick <= now_tick_) tick = now_tick_ + 1;
-  unsigned level = static_cast<unsigned>(std::bit_width(tick ^ now_tick_) - 1) / level_bits;
-  if (level >= levels) {  // beyond the wheel: look again when its last slot comes round
-    level = levels - 1;
-    tick = now_tick_ + (std::uint64_t{slots - 1} << (level * level_bits));
+  const unsigned level = level_of(tick ^ now_tick_);
+  if (level == levels - 1) {  // beyond the wheel: look again when its last slot comes round
+    tick = std::min(tick, now_tick_ + (std::uint64_t{slots - 1} << (level * level_bits)));
   }
   timer.level = static_cast<std::uint8_t>(level);
   timer.slot = static_cast<std::uint8_t>((tick >> (level * level_bits)) % slots);
@@ -106,22 +111,31 @@ void timer_wheel::unfile(timer_node& timer) noexcept {
     occupied_[timer.level] &= ~(std::uint64_t{1} << timer.slot);
 }
 
+/// The lowest occupied level, which has the earliest timers; `levels` without any.
+unsigned timer_wheel::first_level() const noexcept {
+  unsigned level = 0;
+  while (level < levels && occupied_[level] == 0) ++level;
+  return level;
+}
+
+/// From the current slot of an occupied level to the first occupied one: 1 to 63.
+unsigned timer_wheel::slots_ahead(unsigned level) const noexcept {
+  const auto current = static_cast<int>((now_tick_ >> (level * level_bits)) % slots);
+  const int ahead = std::countr_zero(std::rotr(occupied_[level], current));
+  assert(ahead > 0 && ahead < static_cast<int>(slots));
+  return static_cast<unsigned>(ahead);
+}
+
 /// The end of the first occupied slot of level 0, or the begin of the first occupied one above: in
 /// nanoseconds.
 std::int64_t timer_wheel::compute_next() const noexcept {
-  std::uint64_t best = std::numeric_limits<std::uint64_t>::max();
-  for (unsigned level = 0; level < levels; ++level) {
-    if (occupied_[level] == 0) continue;
-    const unsigned shift = level * level_bits;
-    const unsigned current = static_cast<unsigned>((now_tick_ >> shift) % slots);
-    const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(
-                              occupied_[level], static_cast<int>((current + 1) % slots)))) +
-                          1;
-    const std::uint64_t tick = ((now_tick_ >> shift) + distance) << shift;
-    if (tick < best) best = tick;
-  }
-  if (best > static_cast<std::uint64_t>(never >> tick_bits)) return never;
-  return static_cast<std::int64_t>(best << tick_bits);
+  const unsigned level = first_level();
+  if (level == levels) return never;
+  const unsigned shift = level * level_bits;
+  const std::uint64_t tick = ((now_tick_ >> shift) + slots_ahead(level)) << shift;
+  return tick > static_cast<std::uint64_t>(never >> tick_bits)
+             ? never
+             : static_cast<std::int64_t>(tick << tick_bits);
 }
 
 void timer_wheel::refile_slot(unsigned level, unsigned slot,
@@ -171,17 +185,16 @@ std::size_t timer_wheel::expire_exactly(clock::time_point now) noexcept {
   intrusive_list<timer_node> due;
   lock_.lock();
   advance(static_cast<std::uint64_t>(nanoseconds(now)) >> tick_bits, due);
-  // What is due within the current tick waits in the next slot of some level.
-  for (unsigned level = 0; level < levels; ++level) {
-    intrusive_list<timer_node>* slot = first_slot(level);
-    timer_node* next = nullptr;
-    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr;
-         timer = next) {
-      next = slot->after(*timer);
-      if (timer->when > now) continue;
-      unfile(*timer);
-      due.push_back(*timer);
-    }
+  // What is due within the current tick waits in the slot of the next one.
+  const std::uint64_t next_tick = now_tick_ + 1;
+  const unsigned level = level_of(next_tick ^ now_tick_);
+  intrusive_list<timer_node>& slot = wheel_[level][(next_tick >> (level * level_bits)) % slots];
+  timer_node* next = nullptr;
+  for (timer_node* timer = slot.front(); timer != nullptr; timer = next) {
+    next = slot.after(*timer);
+    if (timer->when > now) continue;
+    unfile(*timer);
+    due.push_back(*timer);
   }
   return fire(due);
 }
@@ -217,23 +230,18 @@ clock::time_point timer_wheel::next_deadline() noexcept {
   return clock::time_point(clock::duration(next));
 }
 
-/// The occupied slot of a level that comes first; null if there is none.
-intrusive_list<timer_node>* timer_wheel::first_slot(unsigned level) noexcept {
-  if (occupied_[level] == 0) return nullptr;
-  const unsigned current = static_cast<unsigned>((now_tick_ >> (level * level_bits)) % slots);
-  const int distance =
-      std::countr_zero(std::rotr(occupied_[level], static_cast<int>((current + 1) % slots)));
-  return &wheel_[level][(current + 1 + static_cast<unsigned>(distance)) % slots];
-}
-
 clock::time_point timer_wheel::earliest() noexcept {
   const spin_guard guard(lock_);
   clock::time_point best = clock::time_point::max();
-  for (unsigned level = 0; level < levels; ++level) {
-    intrusive_list<timer_node>* slot = first_slot(level);
-    for (timer_node* timer = slot != nullptr ? slot->front() : nullptr; timer != nullptr;
-         timer = slot->after(*timer)) {
-      if (timer->when < best) best = timer->when;
+  const unsigned level = first_level();
+  if (level == levels) return best;
+  // On the top level a timer from beyond the wheel may wait in front of nearer ones.
+  const unsigned looked_at = level == levels - 1 ? slots : 1;
+  const auto first = static_cast<unsigned>(now_tick_ >> (level * level_bits)) + slots_ahead(level);
+  for (unsigned i = 0; i < looked_at; ++i) {
+    intrusive_list<timer_node>& slot = wheel_[level][(first + i) % slots];
+    for (timer_node* timer = slot.front(); timer != nullptr; timer = slot.after(*timer)) {
+      best = std::min(best, timer->when);
     }
   }
   return best;

@@ -3,11 +3,11 @@
 // Timers of one worker: a hierarchical wheel (Varghese and Lauck 1987) with occupancy bitmaps.
 //
 // Time is cut into ticks of 2^16 ns (65.5 us). Level 0 has a slot for each of the next 64 ticks,
-// level 1 for each of the next 64 groups of 64 ticks, and so on: 7 levels reach 9 years and later
-// deadlines wait in the last slot and are filed again. A timer is filed by the highest bit in which
-// its tick differs from the current one, so arming and disarming are O(1), and the next deadline is
-// found by counting trailing zeros. A timer fires in the first expire() after its tick has *ended*:
-// never early, at most one tick (and the wake-up) late.
+// level 1 for each of the next 64 groups of 64 ticks, and so on: 7 levels reach 9 years, and later
+// deadlines wait in the slot that comes round last and are filed again. A timer is filed by the
+// highest bit in which its tick differs from the current one, so arming and disarming are O(1), and
+// the next deadline is found by counting trailing zeros. A timer fires in the first expire() after
+// its tick has *ended*: never early, at most one tick (and the wake-up) late.
 //
 // Who touches it: the owning worker arms and expires; any thread may disarm or rearm (a task
 // cancelled from another worker), and an idle worker expires the wheel of one that stands still.
@@ -114,16 +114,21 @@ class timer_wheel {
   static constexpr unsigned slots = 1u << level_bits;
   static constexpr unsigned levels = 7;
 
+  static unsigned level_of(std::uint64_t difference) noexcept;
   std::int64_t file(timer_node& timer) noexcept;
   void unfile(timer_node& timer) noexcept;
   void advance(std::uint64_t tick, intrusive_list<timer_node>& due) noexcept;
   void refile_slot(unsigned level, unsigned slot, intrusive_list<timer_node>& due) noexcept;
+  [[nodiscard]] unsigned first_level() const noexcept;
+  [[nodiscard]] unsigned slots_ahead(unsigned level) const noexcept;
   [[nodiscard]] std::int64_t compute_next() const noexcept;
-  [[nodiscard]] intrusive_list<timer_node>* first_slot(unsigned level) noexcept;
   std::size_t fire(intrusive_list<timer_node>& due) noexcept;
 
   spin_lock lock_;
-  // Guarded by lock_.
+  // Guarded by lock_. Invariants: the slot of the current tick is empty on every level; a level
+  // below the top has only later slots occupied, and all its timers come before those of the
+  // levels above. The top level goes round: behind its end it begins again, and timers from
+  // beyond the wheel wait in whatever slot was the last one.
   std::uint64_t now_tick_;
   std::uint64_t occupied_[levels] = {};
   intrusive_list<timer_node> wheel_[levels][slots];
