@@ -14,6 +14,7 @@ class [[nodiscard]] shield_awaiter : public join_operation {
   [[nodiscard]] T await_resume() {
     if (outcome != wait_outcome::completed) [[unlikely]]
       throw_interrupted(outcome);
+    check_child();
     retrieve(*child_);
     return block_of<T>::slot(*child_).copy();
   }

@@ -98,19 +98,28 @@ void block_until_done(task_state& task) {
 
 // ---- join_operation -----------------------------------------------------------------------------
 
-bool join_operation::try_now() {
+bool join_operation::can_wait() const noexcept {
+  return child_ != nullptr && child_ != here.task;
+}
+
+void join_operation::check_child() const {
   if (child_ == nullptr) throw_invalid_state("co_await of an empty join_handle");
   if (child_ == here.task) throw_invalid_state("a task cannot await itself");
-  return done(*child_);
+}
+
+bool join_operation::try_now() noexcept {
+  return !can_wait() || done(*child_);
 }
 
 bool join_operation::publish() noexcept {
+  if (!can_wait()) return false;
   unlink = how_;
   on_done = on_child_done;
   return add_waiter(*child_, *this);
 }
 
 void join_operation::take() {
+  check_child();
   retrieve(*child_);
   // The child has ended without a suspension that could have shown it the request: it is ours
   // again.

@@ -49,11 +49,14 @@ class join_operation : public leaf_operation<join_operation>, public completion_
  public:
   explicit join_operation(task_state* child) noexcept : child_(child) {}
 
-  bool try_now();
+  bool try_now() noexcept;
   bool publish() noexcept;
   void take();
 
  protected:
+  /// Throws invalid_state_error for an empty handle, and for a task that awaits itself: nothing was
+  /// waited for then.
+  void check_child() const;
   /// Shields: the child is left alone.
   join_operation(task_state* child, unlink_result (*how)(wait_node&) noexcept) noexcept
       : child_(child), how_(how) {}
@@ -62,6 +65,7 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   task_state* child_;
 
  private:
+  [[nodiscard]] bool can_wait() const noexcept;
   static unlink_result cancel_child(wait_node& self) noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 

@@ -55,6 +55,16 @@ TEST_P(Shield, Value_PassesThrough) {
   });
 }
 
+TEST_P(Shield, ShieldOfAnEmptyHandle_Throws) {
+  run([]() -> task<> {
+    join_handle<> empty;
+
+    const auto ended = co_await catch_all(shield(empty));
+
+    EXPECT_TRUE(ended.threw<invalid_state_error>());
+  });
+}
+
 TEST_P(Shield, Failure_PassesThrough) {
   run([]() -> task<> {
     event gate;

@@ -49,6 +49,12 @@ task<> append(std::string& log, char name) {
 task<> wait_on(event& gate) {
   co_await gate.wait();
 }
+/// An await in each of the places that the operation budget leaves; the next one has none.
+task<> use_up_the_budget() {
+  event open;
+  open.set();
+  for (int i = 0; i < detail::operations_per_resume; ++i) co_await open.wait();
+}
 
 // ---- Starting -----------------------------------------------------------------------------------
 
@@ -350,9 +356,42 @@ TEST_P(JoinHandle, AwaitOfOneself_IsAnError) {
   });
 }
 
+TEST_P(JoinHandle, AwaitOfOneself_IsAnErrorAlsoWhenTheBudgetIsUsedUp) {
+  run([]() -> task<> {
+    join_handle<> self;
+    event assigned;
+    bool refused = false;
+    self = spawn([&]() -> task<> {
+      co_await assigned.wait();
+      co_await use_up_the_budget();
+      try {
+        co_await self;
+      } catch (const invalid_state_error&) {
+        refused = true;
+      }
+    });
+
+    assigned.set();
+    (void)co_await ending_of(self);
+
+    EXPECT_TRUE(refused);
+  });
+}
+
 TEST_P(JoinHandle, AwaitOfAnEmptyHandle_Throws) {
   run([]() -> task<> {
     join_handle<> empty;
+
+    const auto ended = co_await catch_all(empty);
+
+    EXPECT_TRUE(ended.threw<invalid_state_error>());
+  });
+}
+
+TEST_P(JoinHandle, AwaitOfAnEmptyHandle_ThrowsAlsoWhenTheBudgetIsUsedUp) {
+  run([]() -> task<> {
+    join_handle<> empty;
+    co_await use_up_the_budget();
 
     const auto ended = co_await catch_all(empty);
 
