@@ -21,11 +21,25 @@ bool sleep_operation::await_ready() {
   if (awaited) [[unlikely]]
     throw_awaited_twice();
   awaited = true;
+  begin();
   return false;
 }
 
+void sleep_operation::begin() noexcept {
+  if (stage_ != stage::delay && stage_ != stage::deadline) return;
+  const clock::time_point now = clock::now();
+  if (stage_ == stage::delay) timer_.when = now + timer_.when.time_since_epoch();
+  stage_ = timer_.when <= now ? stage::immediate : stage::timed;
+}
+
+/// Of a select, which wants to know.
+bool sleep_operation::try_now() noexcept {
+  begin();
+  return stage_ == stage::immediate;
+}
+
 bool sleep_operation::await_suspend(std::coroutine_handle<> waiter) noexcept {
-  if (!immediate_) return leaf_operation::await_suspend(waiter);
+  if (stage_ != stage::immediate) return leaf_operation::await_suspend(waiter);
   here.task->leaf = waiter.address();
   if (interrupted(*here.task)) return false;
   reschedule_current();
@@ -33,6 +47,7 @@ bool sleep_operation::await_suspend(std::coroutine_handle<> waiter) noexcept {
 }
 
 bool sleep_operation::publish() noexcept {
+  begin();
   unlink = disarm;
   timer_.owner = this;
   timer_.fire = on_fire;

@@ -10,10 +10,15 @@ namespace weft {
 namespace detail {
 
 /// Waits for a point in time. Its timer lies in the awaiting frame.
+///
+/// Reads the clock when it is awaited, not when it is made: an awaitable may be made outside of the
+/// runtime, whose clock may be virtual.
 class sleep_operation : public leaf_operation<sleep_operation> {
  public:
-  explicit sleep_operation(clock::time_point when, bool immediate = false) noexcept
-      : immediate_(immediate) {
+  explicit sleep_operation(clock::duration delay) noexcept : stage_(stage::delay) {
+    timer_.when = clock::time_point(delay);
+  }
+  explicit sleep_operation(clock::time_point when) noexcept : stage_(stage::deadline) {
     timer_.when = when;
   }
 
@@ -22,10 +27,10 @@ class sleep_operation : public leaf_operation<sleep_operation> {
   void await_resume() const {
     if (outcome != wait_outcome::completed) [[unlikely]]
       throw_interrupted(outcome);
-    if (immediate_) deliver_request();
+    if (stage_ == stage::immediate) deliver_request();
   }
 
-  bool try_now() noexcept { return immediate_; }
+  bool try_now() noexcept;
   bool publish() noexcept;
   void take() noexcept {}
 
@@ -33,28 +38,35 @@ class sleep_operation : public leaf_operation<sleep_operation> {
   struct node : timer_node {
     sleep_operation* owner = nullptr;
   };
+  enum class stage : std::uint8_t {
+    delay,      // not awaited yet: timer_.when counts from the await
+    deadline,   // not awaited yet: timer_.when is a point in time
+    immediate,  // awaited, and over already: gives way once, without a timer
+    timed,      // awaited
+  };
+
+  void begin() noexcept;
   static void on_fire(timer_node& self) noexcept;
   static bool on_claim(timer_node& self) noexcept;
   static unlink_result disarm(wait_node& self) noexcept;
 
   node timer_;
-  bool immediate_;  // gives way once, without a timer
+  stage stage_;
 };
 
 }  // namespace detail
 
-/// Completes no earlier than after `d`; at most about 0.1 ms later on an idle machine. A duration
-/// of zero or less gives way once, as yield().
+/// Completes no earlier than `d` after it is awaited; at most about 0.1 ms later on an idle
+/// machine. A duration of zero or less gives way once, as yield().
 /// Cancellation: disarms the timer at once.
 /// Cost: no allocation; about 50 ns to arm and cancel.
 template <class Rep, class Period>
 detail::sleep_operation sleep(std::chrono::duration<Rep, Period> d) {
-  const clock::duration rounded = detail::to_clock_duration(d);
-  return detail::sleep_operation(clock::now() + rounded, rounded <= clock::duration::zero());
+  return detail::sleep_operation(detail::to_clock_duration(d));
 }
 /// Completes no earlier than at `when`.
 inline detail::sleep_operation sleep_until(clock::time_point when) noexcept {
-  return detail::sleep_operation(when, when <= clock::now());
+  return detail::sleep_operation(when);
 }
 
 /// What an interval does about ticks that nobody awaited in time.

@@ -17,12 +17,10 @@ class [[nodiscard]] wait_for_awaiter {
  public:
   using value_type = await_result_t<A>;
 
-  wait_for_awaiter(A&& awaited, clock::duration limit)
-      : awaited_(std::forward<A>(awaited)),
-        when_(clock::now() + limit),
-        over_(limit <= clock::duration::zero()) {}
+  wait_for_awaiter(A&& awaited, clock::duration allowed)
+      : awaited_(std::forward<A>(awaited)), allowed_(allowed) {}
   wait_for_awaiter(wait_for_awaiter&& other) noexcept
-      : awaited_(std::forward<A>(other.awaited_)), when_(other.when_), over_(other.over_) {}
+      : awaited_(std::forward<A>(other.awaited_)), allowed_(other.allowed_) {}
   wait_for_awaiter& operator=(wait_for_awaiter&&) = delete;
   ~wait_for_awaiter() {
     if (limit_.active()) limit_.finish();  // the frame is destroyed while it waits
@@ -34,8 +32,9 @@ class [[nodiscard]] wait_for_awaiter {
     awaiter_.emplace(static_cast<A&&>(awaited_));
     // Out of time before it began: what is ready counts, what is not never starts.
     if (awaiter_->get().await_ready()) return true;
-    if (over_ && is_task<std::remove_cvref_t<A>>) throw timeout_error();
-    limit_.start(when_, over_);
+    const bool over = allowed_ <= clock::duration::zero();
+    if (over && is_task<std::remove_cvref_t<A>>) throw timeout_error();
+    limit_.start(clock::now() + allowed_, over);
     return false;
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
@@ -70,16 +69,15 @@ class [[nodiscard]] wait_for_awaiter {
   };
 
   A awaited_;
-  clock::time_point when_;
-  bool over_;
+  clock::duration allowed_;  // from the await on
   std::optional<holder> awaiter_;
   time_limit limit_;
 };
 
 }  // namespace detail
 
-/// Awaits with a limit: timeout_error after the awaited one was cancelled and has ended, however
-/// long its clean-up takes.
+/// Awaits with a limit, which counts from the await: timeout_error after the awaited one was
+/// cancelled and has ended, however long its clean-up takes.
 ///
 /// A result that is there is never lost, and a value returned in spite of the cancellation is
 /// given. With a limit of zero or less a task never starts.
@@ -120,6 +118,8 @@ class limit_guard {
     if (limit.active() || limit.expired()) throw_invalid_state("a timeout_scope is used once");
     limit.start(when, when <= clock::now());
   }
+  limit_guard(time_limit& limit, clock::duration from_now)
+      : limit_guard(limit, clock::now() + from_now) {}
   ~limit_guard() {
     if (limit_.active()) limit_.finish();
   }
@@ -130,12 +130,12 @@ class limit_guard {
   time_limit& limit_;
 };
 
-template <class F>
-task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock::time_point when,
-                                                     F body) {
+/// Limit: a point in time, or a duration that counts from the begin of the body.
+template <class F, class Limit>
+task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, Limit limit, F body) {
   timeout_scope own;
   timeout_scope& used = scope != nullptr ? *scope : own;
-  const limit_guard guard(used.limit(), when);
+  const limit_guard guard(used.limit(), limit);
   try {
     if constexpr (std::is_void_v<body_value_t<F, timeout_scope&>>) {
       co_await call_body(body, used);
@@ -154,14 +154,14 @@ task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, clock
 
 }  // namespace detail
 
-/// asyncio.timeout: runs body(scope) or body() in this task; when the limit passes the body is
-/// cancelled, and its cancellation becomes a timeout_error. An outer cancellation never does;
-/// nested limits work as asyncio's.
+/// asyncio.timeout: runs body(scope) or body() in this task; when the limit, which counts from the
+/// begin of the body, passes the body is cancelled, and its cancellation becomes a timeout_error.
+/// An outer cancellation never does; nested limits work as asyncio's.
 /// The callable is kept until the end; a named one is copied, std::ref(f) borrows it.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires safe_in_await<F>
 task<body_value_t<F, timeout_scope&>> timeout(std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit),
+  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::to_clock_duration(limit),
                                                  std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
@@ -173,7 +173,7 @@ task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&&
 template <class Rep, class Period, scope_body<timeout_scope&> F>
 task<body_value_t<F, timeout_scope&>> timeout(timeout_scope& scope,
                                               std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(&scope, detail::deadline_after(limit),
+  return detail::run_with_limit<std::decay_t<F>>(&scope, detail::to_clock_duration(limit),
                                                  std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
@@ -187,7 +187,7 @@ template <class Rep, class Period, scope_body<timeout_scope&> F>
     "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
     "std::ref(it)")]]
 task<body_value_t<F, timeout_scope&>> timeout(std::chrono::duration<Rep, Period> limit, F&& body) {
-  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::deadline_after(limit),
+  return detail::run_with_limit<std::decay_t<F>>(nullptr, detail::to_clock_duration(limit),
                                                  std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>

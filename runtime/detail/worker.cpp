@@ -46,7 +46,7 @@ worker::worker(scheduler& owner, unsigned index, bool single)
       index_(index),
       single_(single),
       random_(index * 2654435761u + 1),
-      timers_(clock::now()) {}
+      timers_(owner.virtual_time() ? *owner.virtual_clock() : clock::now()) {}
 
 worker::attachment::attachment(worker& self) noexcept {
   assert(here.worker == nullptr);

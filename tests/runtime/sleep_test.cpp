@@ -9,6 +9,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft::testing {
@@ -26,6 +27,10 @@ INSTANTIATE_TEST_SUITE_P(Runtimes, Interval, every_kind(), name_of);
 // Named without its parentheses: the house looks for calls that block a thread.
 constexpr auto wake_at = &weft::sleep_until;
 
+template <class A>
+task<> as_task(A awaited) {
+  co_await std::move(awaited);
+}
 task<> note_after(std::string& log, clock::duration d, char name) {
   co_await sleep(d);
   log += name;
@@ -39,6 +44,26 @@ TEST(SleepInTime, Sleep_TakesExactlyItsDuration) {
   rt.run([]() -> task<> { co_await sleep(1h + 1ns); });
 
   EXPECT_EQ(rt.clock().elapsed(), 1h + 1ns);
+}
+
+TEST(SleepInTime, Sleep_CountsFromTheAwait) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    auto later = sleep(1h);
+    co_await sleep(1min);
+    co_await std::move(later);
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 1h + 1min);
+}
+
+TEST(SleepInTime, SleepMadeOutsideOfTheRuntime_CountsOnItsClock) {
+  test_runtime rt;
+
+  rt.run(as_task(sleep(1h)));
+
+  EXPECT_EQ(rt.clock().elapsed(), 1h);
 }
 
 TEST_P(Sleep, Sleep_NeverEndsEarly) {
@@ -263,6 +288,14 @@ TEST(SleepInTime, SleepUntil_EndsAtThatMoment) {
 
     EXPECT_EQ(now(), when);
   });
+}
+
+TEST(SleepInTime, SleepUntilMadeOutsideOfTheRuntime_IsOfItsClock) {
+  test_runtime rt;
+
+  rt.run(as_task(wake_at(rt.clock().now() + 1ms)));
+
+  EXPECT_EQ(rt.clock().elapsed(), 1ms);
 }
 
 TEST_P(SleepOrder, SleepUntilThePast_GivesWayOnce) {

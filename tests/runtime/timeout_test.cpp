@@ -86,6 +86,30 @@ TEST(WaitForInTime, Expiry_CancelsTheInnerWait) {
   EXPECT_FALSE(never.has_waiters());
 }
 
+TEST(WaitForInTime, Limit_CountsFromTheAwait) {
+  test_runtime rt;
+  event never;
+
+  const auto ended = rt.run([&]() -> task<outcome<void>> {
+    auto limited = wait_for(never.wait(), 50ms);
+    co_await sleep(1h);
+    co_return co_await catch_all(std::move(limited));
+  });
+
+  EXPECT_TRUE(ended.threw<timeout_error>());
+  EXPECT_EQ(rt.clock().elapsed(), 1h + 50ms);
+}
+
+TEST(WaitForInTime, LimitMadeOutsideOfTheRuntime_CountsOnItsClock) {
+  test_runtime rt;
+  event never;
+
+  const auto ended = rt.run(catch_all(wait_for(never.wait(), 50ms)));
+
+  EXPECT_TRUE(ended.threw<timeout_error>());
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);
+}
+
 TEST_P(WaitFor, Expiry_NeverComesEarly) {
   run([]() -> task<> {
     const auto begin = now();
@@ -327,6 +351,15 @@ TEST(TimeoutInTime, Expiry_CancelsTheBodyAndIsATimeoutError) {
     EXPECT_TRUE(cancelled);
   });
 
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);
+}
+
+TEST(TimeoutInTime, LimitMadeOutsideOfTheRuntime_CountsOnItsClock) {
+  test_runtime rt;
+
+  const auto ended = rt.run(catch_all(timeout(50ms, sleep_an_hour)));
+
+  EXPECT_TRUE(ended.threw<timeout_error>());
   EXPECT_EQ(rt.clock().elapsed(), 50ms);
 }
 
