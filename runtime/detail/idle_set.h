@@ -48,6 +48,10 @@ class idle_set {
     if (chosen == nobody) end_search();
     return chosen;
   }
+  /// A look without order.
+  [[nodiscard]] bool anyone_searching() const noexcept {
+    return searchers_.load(std::memory_order_relaxed) != 0;
+  }
   void end_search() noexcept {
     searchers_.store(0, std::memory_order_release);  // release: pairs with the next claim
   }

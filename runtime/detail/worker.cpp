@@ -72,9 +72,7 @@ void worker::run(const atomic<bool>& leave) noexcept {
       if (--steps_left_ == 0) end_batch();
       continue;
     }
-    if (look_around()) continue;
-    if (!single_ && find_work()) continue;
-    park();
+    if (!search()) park();
   }
 }
 
@@ -171,12 +169,21 @@ void worker::end_batch() noexcept {
   poll_now();
   batch_begin_ns_ = now;
   if (single_) return;
+  end_search();  // who woke us to search may have come too late: we were at work already
   share_backlog();
   // With nobody asleep there is no watcher: the busy ones look after each other.
   if (now - last_watch_ns_ >= busy_watch_ns) watch();
 }
 
-/// Nothing is ready: a look at what arrives from outside, without sleeping.
+/// Nothing is ready: looks at what arrives from outside, then into the queues of others.
+bool worker::search() noexcept {
+  const bool found = look_around() || (!single_ && find_work());
+  end_search();
+  if (found) share_backlog();
+  return found;
+}
+
+/// A look at what arrives from outside, without sleeping.
 bool worker::look_around() noexcept {
   if (drain_inbox()) return true;
   // With one worker the sleep that follows polls anyway.
@@ -298,8 +305,6 @@ bool worker::find_work() noexcept {
     found = adopt_fork(victim) || steal_from(victim, worth_stealing_ns / (step + 1) + 1);
   }
   if (found) worker_counters::add(counters_.steals);
-  end_search();
-  if (found) share_backlog();
   return found;
 }
 
@@ -346,7 +351,7 @@ void worker::help_until_done(task_state& child) noexcept {
       execute(*task);
     } else if (scheduler_.virtual_time()) {
       park_in_virtual_time();
-    } else if (!look_around() && (single_ || !find_work())) {
+    } else if (!search()) {
       sleep(watch_min_ns);
     }
   }

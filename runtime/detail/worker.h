@@ -124,6 +124,7 @@ class worker {
   void push_ring(task_state& task) noexcept;
   task_state* pop_overflow() noexcept;
 
+  bool search() noexcept;
   bool look_around() noexcept;
   bool drain_inbox() noexcept;
   bool poll_now() noexcept;

@@ -1,5 +1,6 @@
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
+#include <weft/runtime/detail/scheduler.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -537,6 +539,90 @@ TEST(BusyWorker, TimersItHasArmed_FireOnAWorkerThatIsBusyToo) {
     while (!woken) std::this_thread::yield();
     co_await sleeper;
   });
+}
+
+/// Two workers. One runs `busy`, pinned, which calls `told_to_search` in the middle of a step: there
+/// the other one tells this worker to search for work, as it would if it were asleep.
+class told_to_search {
+ public:
+  ~told_to_search() { core_.shutdown(10s); }
+  told_to_search() = default;
+  told_to_search(const told_to_search&) = delete;
+  told_to_search& operator=(const told_to_search&) = delete;
+
+  template <class F>
+  void run(F busy) {
+    auto starter = start([](F body) -> task<> {
+      auto pinned = spawn_local(std::move(body));
+      co_await pinned;
+    }(std::move(busy)));
+    while (worker_ == nullptr) std::this_thread::yield();
+    auto other = start([](told_to_search& self) -> task<> {
+      self.core_.idle().fall_asleep(self.worker_.load()->index());
+      detail::worker::current()->offer_forks();
+      self.on_marked_();
+      self.marked_ = true;
+      while (!self.ended_) std::this_thread::yield();
+      co_return;
+    }(*this));
+    starter.get();
+    other.get();
+  }
+  /// Returns when the calling worker has been told; `also` runs on the other one just before.
+  void operator()(std::function<void()> also = [] {}) {
+    on_marked_ = std::move(also);
+    worker_ = detail::worker::current();
+    while (!marked_) std::this_thread::yield();
+  }
+  /// What the test is about: while it is true, nobody else is woken.
+  bool somebody_searches() {
+    const bool answer = core_.idle().anyone_searching();
+    ended_ = true;
+    return answer;
+  }
+
+ private:
+  join_handle<> start(task<> body) {
+    return detail::spawn_task(core_, std::move(body), spawn_options{}, 0);
+  }
+
+  detail::scheduler core_{{.workers = 2}};
+  std::function<void()> on_marked_;
+  std::atomic<detail::worker*> worker_{nullptr};
+  std::atomic<bool> marked_{false};
+  std::atomic<bool> ended_{false};
+};
+
+TEST(BusyWorker, WorkerToldToSearchThatFindsWorkInItsInbox_LetsOthersBeWoken) {
+  told_to_search told;
+  bool searching = true;
+
+  told.run([&]() -> task<> {
+    event gate;
+    auto waiting = spawn_local([&]() -> task<> {
+      co_await gate.wait();
+      searching = told.somebody_searches();
+    });
+    co_await until_waiting(waiting);
+    told([&] { gate.set(); });
+    co_await waiting;
+  });
+
+  EXPECT_FALSE(searching);
+}
+
+TEST(BusyWorker, WorkerToldToSearchThatIsAtWorkAlready_LetsOthersBeWokenSoon) {
+  constexpr int more_than_a_batch = 3000;
+  told_to_search told;
+  bool searching = true;
+
+  told.run([&]() -> task<> {
+    told();
+    for (int i = 0; i < more_than_a_batch; ++i) co_await yield();
+    searching = told.somebody_searches();
+  });
+
+  EXPECT_FALSE(searching);
 }
 
 TEST(BusyWorker, TaskThatOnlyYields_DoesNotStarveTimers) {
