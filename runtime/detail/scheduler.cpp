@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cstdio>
 #include <stdexcept>
+#include <utility>
 
 #include <pthread.h>
 #include <signal.h>

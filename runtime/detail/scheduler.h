@@ -32,7 +32,7 @@ struct scheduler_options {
   std::size_t blocking_threads_max = 512;
   std::chrono::milliseconds blocking_keep_alive{10'000};
   bool virtual_time = false;
-  std::string name;
+  std::string name = {};
 };
 
 class scheduler {

@@ -28,7 +28,7 @@ INSTANTIATE_TEST_SUITE_P(Runtimes, Interval, every_kind(), name_of);
 constexpr auto wake_at = &weft::sleep_until;
 
 template <class A>
-task<> as_task(A awaited) {
+task<> in_a_task(A awaited) {
   co_await std::move(awaited);
 }
 task<> note_after(std::string& log, clock::duration d, char name) {
@@ -61,7 +61,7 @@ TEST(SleepInTime, Sleep_CountsFromTheAwait) {
 TEST(SleepInTime, SleepMadeOutsideOfTheRuntime_CountsOnItsClock) {
   test_runtime rt;
 
-  rt.run(as_task(sleep(1h)));
+  rt.run(in_a_task(sleep(1h)));
 
   EXPECT_EQ(rt.clock().elapsed(), 1h);
 }
@@ -293,7 +293,7 @@ TEST(SleepInTime, SleepUntil_EndsAtThatMoment) {
 TEST(SleepInTime, SleepUntilMadeOutsideOfTheRuntime_IsOfItsClock) {
   test_runtime rt;
 
-  rt.run(as_task(wake_at(rt.clock().now() + 1ms)));
+  rt.run(in_a_task(wake_at(rt.clock().now() + 1ms)));
 
   EXPECT_EQ(rt.clock().elapsed(), 1ms);
 }
