@@ -82,9 +82,8 @@ class [[nodiscard]] fork_awaiter {
 ///
 /// If nobody has taken it by then, the await runs it in place, depth first, at the price of a push
 /// and a pop. Left un-awaited (an exception came between): dropped unrun if nobody took it, else
-/// cancelled, and the destructor runs other work until the child has ended. In virtual time a child
-/// that nothing can end any more is destroyed where it waits, and run() throws deadlock_error. Lives
-/// in the frame of one coroutine; neither copied nor moved.
+/// cancelled, and the destructor runs other work until the child has ended. Lives in the frame of
+/// one coroutine; neither copied nor moved.
 template <class T>
 class [[nodiscard]] forked {
  public:

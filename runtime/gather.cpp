@@ -49,23 +49,8 @@ void handle_set::on_handle_done(completion_waiter& self, task_state& child) noex
   each.told.store(true, std::memory_order_release);
 }
 
-/// When it returns, nobody calls on_handle_done any more.
-void handle_set::deregister() noexcept {
-  for (observer& each : observers_) {
-    if (!each.registered || remove_waiter(*each.observed, each)) continue;
-    // acquire: pairs with the release at the end of on_handle_done, which never waits.
-    while (!each.told.load(std::memory_order_acquire)) cpu_relax();
-  }
-}
-
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
-  if (self.outcome == wait_outcome::destroyed) {
-    // acq_rel: see woken_.
-    if (set.woken_.exchange(true, std::memory_order_acq_rel)) return unlink_result::completed;
-    set.deregister();
-    return unlink_result::removed;
-  }
   // acquire: see woken_.
   if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
   set.cancelled_ = true;
@@ -77,7 +62,11 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
 }
 
 void handle_set::check() {
-  deregister();
+  for (observer& each : observers_) {
+    if (!each.registered || remove_waiter(*each.observed, each)) continue;
+    // acquire: pairs with the release at the end of on_handle_done, which never waits.
+    while (!each.told.load(std::memory_order_acquire)) cpu_relax();
+  }
   for (observer& each : observers_) {
     if (each.observed != nullptr && cancelled_) retrieve(*each.observed);
   }

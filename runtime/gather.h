@@ -182,7 +182,6 @@ class handle_set : public wait_node {
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_handles(wait_node& self) noexcept;
   void settle() noexcept;
-  void deregister() noexcept;
 
   std::span<observer> observers_;
   on_failure policy_;

@@ -134,7 +134,6 @@ void join_operation::on_child_done(completion_waiter& self, task_state&) noexcep
 }
 
 unlink_result join_operation::cancel_child(wait_node& self) noexcept {
-  if (self.outcome == wait_outcome::destroyed) return leave_child(self);
   auto& join = static_cast<join_operation&>(self);
   if (!cancel(*join.child_)) return unlink_result::completed;
   join.forwarded_ = true;

@@ -203,13 +203,8 @@ void scheduler::leave() noexcept {
 }
 
 void scheduler::declare_deadlock() noexcept {
-  if (!deadlock_) deadlock_ = describe_tasks();
+  deadlock_ = true;
   leave();
-}
-
-void scheduler::end_deadlock(task_state& awaited) noexcept {
-  declare_deadlock();
-  if (!condemn(awaited)) condemn_all();
 }
 
 void scheduler::run_loop() {
@@ -247,10 +242,11 @@ void scheduler::run_until_done(task_state& task) {
   if (!add_waiter(task, waiter)) return;
   run_loop();
   if (!deadlock_) return;
-  const std::string waiting = *std::exchange(deadlock_, std::nullopt);
+  deadlock_ = false;
   remove_waiter(task, waiter);
   throw deadlock_error(
-      "deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" + waiting);
+      "deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" +
+      describe_tasks());
 }
 
 // ---- Shutdown -----------------------------------------------------------------------------------
@@ -314,7 +310,7 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
          limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {
     run_loop();
   }
-  deadlock_.reset();
+  deadlock_ = false;
   timer_wheel::finish_disarm(limit);
   return round_ended();
 }
@@ -343,20 +339,16 @@ void scheduler::destroy_survivors() {
   // From now on the workers destroy what is queued instead of resuming it; what waits is unlinked
   // and queued.
   destroying_.store(true, std::memory_order_relaxed);
-  for (int rounds = 0; rounds < 100 && condemn_all(); ++rounds) {
+  for (int rounds = 0; rounds < 100; ++rounds) {
+    std::vector<task_state*> tasks = pin_all();
+    if (tasks.empty()) break;
+    for (task_state* task : tasks) {
+      condemn(*task);
+      drop_handle(*task);
+    }
     (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   }
   destroying_.store(false, std::memory_order_relaxed);
-}
-
-/// Queues for destruction what waits now. False: no task is alive.
-bool scheduler::condemn_all() {
-  const std::vector<task_state*> tasks = pin_all();
-  for (task_state* task : tasks) {
-    condemn(*task);
-    drop_handle(*task);
-  }
-  return !tasks.empty();
 }
 
 std::string scheduler::describe_tasks() {

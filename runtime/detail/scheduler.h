@@ -16,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -104,10 +103,6 @@ class scheduler {
 
   /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
   void declare_deadlock() noexcept;
-  /// ... while a destructor on the stack waits for `awaited`: it is destroyed where it waits, as
-  /// after a shutdown that was out of time, and if that cannot be done alone (it has children) all
-  /// that wait are. Then the stack can be left, and the loop with it.
-  void end_deadlock(task_state& awaited) noexcept;
   /// The workers destroy queued tasks instead of resuming them.
   [[nodiscard]] bool destroying() const noexcept {
     return destroying_.load(std::memory_order_relaxed);
@@ -129,7 +124,6 @@ class scheduler {
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
   void destroy_survivors();
-  bool condemn_all();
   void run_loop();
 
   // Immutable after the constructor.
@@ -166,8 +160,8 @@ class scheduler {
   //   read by     running()
   //   pairing     none; relaxed: a snapshot
   atomic<bool> loop_running_{false};
-  // The tasks that wait, once a deadlock was declared; the single worker's thread only.
-  std::optional<std::string> deadlock_;
+  // Written and read by the single worker's thread only.
+  bool deadlock_ = false;
   //   written by  destroy_survivors
   //   read by     workers before each step
   //   pairing     none; relaxed: they meet in the queues

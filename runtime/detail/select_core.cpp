@@ -90,16 +90,8 @@ void select_core::on_child_done(completion_waiter& self, task_state& child) noex
 
 unlink_result select_core::cancel_select(wait_node& self) noexcept {
   auto& core = static_cast<select_core&>(self);
-  if (!core.arms_group_.claim(wait_group::nobody)) return unlink_result::completed;
-  if (self.outcome != wait_outcome::destroyed) return unlink_result::removed;
-  // It will not be resumed to end its arms: that happens here. The frame stays until the last child
-  // has ended.
-  core.ended_ = wait_outcome::cancelled;
-  core.collecting_ = true;
-  core.take_back_losers();
-  return core.live_.fetch_sub(1, std::memory_order_acq_rel) == 1  // acq_rel: see live_
-             ? unlink_result::removed
-             : unlink_result::completed;
+  return core.arms_group_.claim(wait_group::nobody) ? unlink_result::removed
+                                                    : unlink_result::completed;
 }
 
 std::uint32_t select_core::winner() {

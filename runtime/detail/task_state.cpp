@@ -426,9 +426,7 @@ bool condemn(task_state& task) noexcept {
     if ((word & (armed | held)) == 0 || (word & busy) != 0) return false;
   } while (!transition(task, word, (word & ~(armed | held)) | busy));
   wait_node& node = node_of(word);
-  node.outcome = wait_outcome::destroyed;
   if (node.unlink(node) != unlink_result::removed) {
-    node.outcome = wait_outcome::completed;  // it is not woken before we leave
     leave_busy(task, word & (armed | held), 0);
     return false;
   }

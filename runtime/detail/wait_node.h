@@ -20,12 +20,7 @@ enum class unlink_result : std::uint8_t {
   forwarded,
 };
 
-enum class wait_outcome : std::uint8_t {
-  completed,
-  cancelled,
-  interrupted,
-  destroyed,  // condemn() is about to unlink the node, and to destroy its frame: nothing is forwarded
-};
+enum class wait_outcome : std::uint8_t { completed, cancelled, interrupted };
 
 /// Several waits of one task of which exactly one may complete (select). Whoever completes a node
 /// claims the group first.

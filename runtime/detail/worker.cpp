@@ -350,7 +350,7 @@ void worker::help_until_done(task_state& child) noexcept {
     if (task_state* task = next_task()) {
       execute(*task);
     } else if (scheduler_.virtual_time()) {
-      if (!park_in_virtual_time()) scheduler_.end_deadlock(child);
+      park_in_virtual_time();
     } else if (!search()) {
       sleep(watch_min_ns);
     }
@@ -476,10 +476,7 @@ bool worker::has_ready() const noexcept {
 }
 
 void worker::park() noexcept {
-  if (scheduler_.virtual_time()) {
-    if (!park_in_virtual_time()) scheduler_.declare_deadlock();
-    return;
-  }
+  if (scheduler_.virtual_time()) return park_in_virtual_time();
   if (single_) return sleep(sleep_limit_ns());
   idle_set& idle = scheduler_.idle();
   std::int64_t limit = sleep_limit_ns();
@@ -497,32 +494,27 @@ void worker::park() noexcept {
   call_watcher();
 }
 
-/// Virtual time stands still while anything can run; then it jumps to the next timer. False: there
-/// is none, and nothing else that could wake anybody: a deadlock.
-bool worker::park_in_virtual_time() noexcept {
-  if (io_source::registrations() > 0 && dispatch(0) > 0) return true;
+/// Virtual time stands still while anything can run; then it jumps to the next timer. With neither
+/// it is a deadlock.
+void worker::park_in_virtual_time() noexcept {
+  if (io_source::registrations() > 0 && dispatch(0) > 0) return;
   // Others are at work for us. Their end may wake nobody (a call that was abandoned), so look again
   // soon. acquire: see scheduler::away.
   const bool others_work =
       scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 ||
       scheduler_.blocking().pending() > 0;
-  if (others_work) {
-    sleep(1'000'000);
-    return true;
-  }
-  if (!inbox_.empty()) return true;  // ... and just now they came back: it is not time yet
+  if (others_work) return sleep(1'000'000);
+  if (!inbox_.empty()) return;  // ... and just now they came back: it is not time yet
   const clock::time_point next = timers_.earliest();
   if (next != clock::time_point::max()) {
     clock::time_point& now = *scheduler_.virtual_clock();
     now = std::max(now, next);
     timers_.expire_exactly(now);
-    return true;
-  }
-  if (io_source::registrations() > 0) {
+  } else if (io_source::registrations() > 0) {
     sleep(-1);
-    return true;
+  } else if (inbox_.empty()) {
+    scheduler_.declare_deadlock();
   }
-  return !inbox_.empty();
 }
 
 void worker::sleep(std::int64_t timeout_ns) noexcept {

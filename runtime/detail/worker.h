@@ -110,8 +110,7 @@ class worker {
   /// A forked child that will not run in place becomes a task; its fork object has the handle.
   task_state& adopted(task_state& child) noexcept;
   /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork
-  /// that was taken and never awaited. The only place where tasks nest on one stack. In virtual
-  /// time a child that nothing can end any more is destroyed, see scheduler::end_deadlock.
+  /// that was taken and never awaited. The only place where tasks nest on one stack.
   void help_until_done(task_state& child) noexcept;
 
  private:
@@ -145,7 +144,7 @@ class worker {
 
   void park() noexcept;
   void sleep(std::int64_t timeout_ns) noexcept;
-  [[nodiscard]] bool park_in_virtual_time() noexcept;
+  void park_in_virtual_time() noexcept;
   [[nodiscard]] std::int64_t sleep_limit_ns() noexcept;
   std::size_t dispatch(std::int64_t timeout_ns) noexcept;
   void call_watcher() noexcept;

@@ -1,11 +1,9 @@
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/fork.h>
-#include <weft/runtime/gather.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -21,7 +19,6 @@ namespace weft::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::HasSubstr;
 
 class Fork : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Fork, every_kind(), name_of);
@@ -229,69 +226,6 @@ TEST_P(Fork, ForkAll_RethrowsAFailure) {
 
     EXPECT_TRUE(ended.threw<std::runtime_error>());
   });
-}
-
-// ---- A deadlock --------------------------------------------------------------------------------
-
-/// Ends only with its frame, and `token` with it.
-task<> swallow_for_ever(event& never, std::shared_ptr<int> token) {
-  for (;;) {
-    try {
-      co_await never.wait();
-    } catch (const cancelled_error&) {  // swallowed on purpose
-    }
-  }
-}
-/// ... and so do its children.
-task<> gather_for_ever(event& never, std::shared_ptr<int> token) {
-  co_await gather(swallow_for_ever(never, token), swallow_for_ever(never, token));
-}
-/// ... or a task that it waits for.
-task<> join_for_ever(event& never, std::shared_ptr<int> token) {
-  auto other = spawn(swallow_for_ever(never, std::move(token)));
-  co_await other;
-}
-
-class ForkDeadlock
-    : public ::testing::TestWithParam<task<> (*)(event& never, std::shared_ptr<int> token)> {};
-INSTANTIATE_TEST_SUITE_P(Children, ForkDeadlock,
-                         ::testing::Values(swallow_for_ever, gather_for_ever, join_for_ever));
-
-TEST_P(ForkDeadlock, ChildLeftUnawaitedThatNothingCanEnd_IsDestroyed) {
-  test_runtime rt;
-  event never;
-  auto token = std::make_shared<int>();
-
-  const auto leave_it = [&]() -> task<> {
-    auto child = fork(GetParam()(never, token));
-    while (!never.has_waiters()) co_await yield();  // a task of its own now
-  };
-
-  EXPECT_THROW(rt.run(leave_it), deadlock_error);
-  EXPECT_EQ(token.use_count(), 1);
-  EXPECT_FALSE(never.has_waiters());
-}
-
-TEST(ForkDeadlockReport, Deadlock_NamesTheChild) {
-  test_runtime rt;
-  event never;
-  std::string child_name;
-
-  const auto named = [&]() -> task<> {
-    child_name = this_task::name();
-    co_await swallow_for_ever(never, nullptr);
-  };
-  const auto leave_it = [&]() -> task<> {
-    auto child = fork(named());
-    while (!never.has_waiters()) co_await yield();
-  };
-
-  try {
-    rt.run(leave_it);
-    ADD_FAILURE() << "no deadlock";
-  } catch (const deadlock_error& deadlock) {
-    EXPECT_THAT(deadlock.what(), HasSubstr(child_name));
-  }
 }
 
 }  // namespace

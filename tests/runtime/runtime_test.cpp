@@ -1,9 +1,7 @@
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/detail/scheduler.h>
-#include <weft/runtime/gather.h>
 #include <weft/runtime/runtime.h>
-#include <weft/runtime/select.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
 
@@ -242,79 +240,6 @@ TEST_P(Runtime, ShutdownTimeOut_NamesAndDestroysATaskThatSwallowsEveryRequest) {
 
 TEST_P(Runtime, ShutdownTimeOut_NamesAndDestroysATaskThatNeverWaits) {
   EXPECT_THAT(report_of_survivor(GetParam(), yield_for_ever), HasSubstr("the stubborn one"));
-}
-
-TEST_P(Runtime, ShutdownTimeOut_TakesBackTheWaitsOfASelect) {
-  event one, other;
-  runtime rt({.workers = GetParam()});
-  rt.set_exception_handler([](const exception_context&) {});
-  rt.spawn([&]() -> task<> {
-      for (;;) {
-        try {
-          (void)co_await select(one.wait(), other.wait());
-        } catch (const cancelled_error&) {  // swallowed on purpose
-        }
-      }
-    }).detach();
-  rt.run([&]() -> task<> {
-    while (!other.has_waiters()) co_await yield();
-  });
-
-  EXPECT_FALSE(rt.shutdown(20ms));
-
-  EXPECT_FALSE(one.has_waiters());
-  EXPECT_FALSE(other.has_waiters());
-}
-
-TEST_P(Runtime, ShutdownTimeOut_DestroysASelectWithItsChildren) {
-  event one;
-  runtime rt({.workers = GetParam()});
-  rt.set_exception_handler([](const exception_context&) {});
-  rt.spawn([&]() -> task<> {
-      for (;;) {
-        try {
-          (void)co_await select(one.wait(), swallow_for_ever());
-        } catch (const cancelled_error&) {  // swallowed on purpose
-        }
-      }
-    }).detach();
-  rt.run([&]() -> task<> {
-    while (!one.has_waiters()) co_await yield();
-  });
-
-  EXPECT_FALSE(rt.shutdown(20ms));
-
-  EXPECT_EQ(take_ledger().tasks, 0);
-  EXPECT_FALSE(one.has_waiters());
-}
-
-TEST_P(Runtime, ShutdownTimeOut_DestroysTasksThatAwaitEachOther) {
-  struct circle {
-    join_handle<> first, second;
-    event closed;
-  } tasks;
-  runtime rt({.workers = GetParam()});
-  rt.set_exception_handler([](const exception_context&) {});
-  rt.run([&]() -> task<> {
-    tasks.first = co_await spawn_waiting(
-        [](circle& all) -> task<> {
-          co_await all.closed.wait();
-          co_await all.second;
-        },
-        std::ref(tasks));
-    tasks.second = co_await spawn_waiting(
-        [](circle& all) -> task<> {
-          co_await all.closed.wait();
-          co_await gather(all.first);
-        },
-        std::ref(tasks));
-    tasks.closed.set();
-    while (take_ledger().waiters < 2) co_await yield();
-  });
-
-  EXPECT_FALSE(rt.shutdown(20ms));
-
-  EXPECT_EQ(take_ledger().tasks, 0);
 }
 
 TEST_P(Runtime, RuntimeDestroyedWhileBusy_LeavesNothing) {
