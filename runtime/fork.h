@@ -82,8 +82,9 @@ class [[nodiscard]] fork_awaiter {
 ///
 /// If nobody has taken it by then, the await runs it in place, depth first, at the price of a push
 /// and a pop. Left un-awaited (an exception came between): dropped unrun if nobody took it, else
-/// cancelled, and the destructor runs other work until the child has ended. Lives in the frame of
-/// one coroutine; neither copied nor moved.
+/// cancelled, and the destructor runs other work until the child has ended. A child that can never
+/// end ends the process, with a report, where that can be seen (virtual time).
+/// Lives in the frame of one coroutine; neither copied nor moved.
 template <class T>
 class [[nodiscard]] forked {
  public:

@@ -207,6 +207,17 @@ void scheduler::declare_deadlock() noexcept {
   leave();
 }
 
+void scheduler::check_fork_can_end() noexcept {
+  if (!deadlock_) return;
+  const std::string waiting =
+      "deadlock: a fork that was left un-awaited can never end, and its parent waits for it\n" +
+      describe_tasks();
+  exception_context context;
+  context.message = waiting;
+  report(context);
+  std::terminate();
+}
+
 void scheduler::run_loop() {
   leave_.store(false, std::memory_order_relaxed);
   if (loop_running_.exchange(true, std::memory_order_relaxed))

@@ -103,6 +103,9 @@ class scheduler {
 
   /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
   void declare_deadlock() noexcept;
+  /// For a destructor that waits for a fork: it cannot throw, so a deadlock ends the process with a
+  /// report.
+  void check_fork_can_end() noexcept;
   /// The workers destroy queued tasks instead of resuming them.
   [[nodiscard]] bool destroying() const noexcept {
     return destroying_.load(std::memory_order_relaxed);

@@ -351,6 +351,7 @@ void worker::help_until_done(task_state& child) noexcept {
       execute(*task);
     } else if (scheduler_.virtual_time()) {
       park_in_virtual_time();
+      scheduler_.check_fork_can_end();
     } else if (!search()) {
       sleep(watch_min_ns);
     }

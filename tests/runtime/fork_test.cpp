@@ -228,5 +228,27 @@ TEST_P(Fork, ForkAll_RethrowsAFailure) {
   });
 }
 
+// ---- A deadlock ---------------------------------------------------------------------------------
+
+TEST(ForkDeathTest, ChildLeftUnawaitedThatCanNeverEnd_EndsTheProcessWithAReport) {
+  const auto leave_it = [] {
+    test_runtime rt;
+    event never;
+    rt.run([&]() -> task<> {
+      auto child = fork([](event& closed) -> task<> {
+        for (;;) {
+          try {
+            co_await closed.wait();
+          } catch (const cancelled_error&) {  // swallowed on purpose
+          }
+        }
+      }(never));
+      while (!never.has_waiters()) co_await yield();  // a task of its own now
+    });
+  };
+
+  EXPECT_DEATH(leave_it(), "left un-awaited can never end");
+}
+
 }  // namespace
 }  // namespace weft::testing
