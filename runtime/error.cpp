@@ -17,6 +17,17 @@ exception_group::exception_group(std::string message, std::vector<std::exception
               (exceptions_.size() == 1 ? " exception)" : " exceptions)");
 }
 
+/// The group lives as long as the pointer to it: rethrowing does not copy.
+const exception_group* exception_group::as_group(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const exception_group& group) {
+    return &group;
+  } catch (...) {  // a failure
+    return nullptr;
+  }
+}
+
 void detail::throw_system_error(int error, const std::string& operation) {
   throw std::system_error(error, std::system_category(), operation);
 }

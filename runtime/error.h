@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <span>
@@ -88,19 +89,26 @@ class exception_group : public std::exception {
     return exceptions_;
   }
 
-  /// Calls f(const E&) for each member that is an E, also in nested groups; returns how many there
-  /// were.
+  /// Calls f(const E&) for each member that is an E. Of a nested group its members are looked at in
+  /// its place, however deep; E = exception_group asks for the nested groups themselves. Returns how
+  /// many there were.
   template <class E, class F>
-  std::size_t for_each(F f) const {
+  std::size_t for_each(F&& f) const {
     std::size_t count = 0;
     for (const std::exception_ptr& each : exceptions_) {
+      if (const exception_group* nested = as_group(each)) {
+        if constexpr (std::same_as<E, exception_group>) {
+          f(*nested);
+          ++count;
+        }
+        count += nested->for_each<E>(f);
+        continue;
+      }
       try {
         std::rethrow_exception(each);
       } catch (const E& match) {
         f(match);
         ++count;
-      } catch (const exception_group& nested) {
-        count += nested.for_each<E>(f);
       } catch (...) {  // another type: not asked for
       }
     }
@@ -108,6 +116,8 @@ class exception_group : public std::exception {
   }
 
  private:
+  static const exception_group* as_group(const std::exception_ptr& error) noexcept;
+
   std::string message_;
   std::vector<std::exception_ptr> exceptions_;
 };
