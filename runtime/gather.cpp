@@ -53,7 +53,6 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
   // acquire: see woken_.
   if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
-  set.cancelled_ = true;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
   for (observer& each : set.observers_) {
     if (each.observed != nullptr) cancel(*each.observed);
@@ -61,18 +60,20 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   return unlink_result::forwarded;
 }
 
-void handle_set::check() {
-  for (observer& each : observers_) {
-    if (!each.registered || remove_waiter(*each.observed, each)) continue;
+void handle_set::take_back(std::span<observer> observers) noexcept {
+  for (observer& each : observers) {
+    if (!std::exchange(each.registered, false) || remove_waiter(*each.observed, each)) continue;
     // acquire: pairs with the release at the end of on_handle_done, which never waits.
     while (!each.told.load(std::memory_order_acquire)) cpu_relax();
   }
+}
+
+void handle_set::check() {
+  take_back(observers_);
   for (observer& each : observers_) {
-    if (each.observed != nullptr && cancelled_) retrieve(*each.observed);
+    if (each.observed != nullptr && passed_on != wait_outcome::completed) retrieve(*each.observed);
   }
-  if (cancelled_)
-    throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted
-                                               : wait_outcome::cancelled);
+  if (passed_on != wait_outcome::completed) throw_interrupted(passed_on);
   // acquire: see failed_.
   if (task_state* failed = failed_.load(std::memory_order_acquire)) {
     retrieve(*failed);

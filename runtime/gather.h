@@ -177,6 +177,9 @@ class handle_set : public wait_node {
   bool start(std::coroutine_handle<> parent) noexcept;
   /// Takes back what is still registered; throws as child_set::check.
   void check();
+  /// For the destructor: when the frame dies while it waits, the last resort of a shutdown, nothing
+  /// may point to the observers any more.
+  static void take_back(std::span<observer> observers) noexcept;
 
  private:
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
@@ -185,7 +188,6 @@ class handle_set : public wait_node {
 
   std::span<observer> observers_;
   on_failure policy_;
-  bool cancelled_ = false;  // as in child_set
   //   written by  the parent and ending tasks
   //   pairing     acq_rel: reaching zero wakes the parent
   atomic<std::int64_t> pending_{0};
@@ -209,7 +211,7 @@ class [[nodiscard]] gather_handles {
   gather_handles(gather_handles&& other) noexcept
       : handles_(other.handles_), observers_(std::move(other.observers_)) {}
   gather_handles& operator=(gather_handles&&) = delete;
-  ~gather_handles() {}
+  ~gather_handles() { handle_set::take_back(observers_); }
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
@@ -252,7 +254,7 @@ class [[nodiscard]] gather_handle_range {
   gather_handle_range(gather_handle_range&& other) noexcept
       : observers_(std::move(other.observers_)) {}
   gather_handle_range& operator=(gather_handle_range&&) = delete;
-  ~gather_handle_range() {}
+  ~gather_handle_range() { handle_set::take_back(observers_); }
 
   bool await_ready() const noexcept { return observers_.empty(); }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {

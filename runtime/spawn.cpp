@@ -12,9 +12,6 @@ scheduler& current_scheduler(const char* operation) {
   return scheduler::current(operation);
 }
 
-namespace {
-
-/// Where a new task runs first, and for ever if it is pinned.
 std::uint16_t home_worker(scheduler& on) noexcept {
   worker* self = worker::current();
   if (self != nullptr && &self->home() == &on) return static_cast<std::uint16_t>(self->index());
@@ -22,8 +19,6 @@ std::uint16_t home_worker(scheduler& on) noexcept {
   if (here.task != nullptr && here.task->runtime == on.index()) return here.task->worker;
   return on.place_foreign();
 }
-
-}  // namespace
 
 void start_task(scheduler& on, task_state& task, const task_type& type,
                 std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
@@ -123,9 +118,9 @@ void join_operation::take() {
   retrieve(*child_);
   // The child has ended without a suspension that could have shown it the request: it is ours
   // again.
-  if (forwarded_ && request_pending(*child_)) repost_request(*here.task);
+  if (passed_on == wait_outcome::cancelled && request_pending(*child_)) repost_request(*here.task);
   // A deadline that ended the child through us is our own time-out.
-  if (ended_cancelled(*child_) && level_raised(*here.task))
+  if (passed_on == wait_outcome::interrupted && ended_cancelled(*child_))
     throw_interrupted(wait_outcome::interrupted);
 }
 
@@ -135,9 +130,7 @@ void join_operation::on_child_done(completion_waiter& self, task_state&) noexcep
 
 unlink_result join_operation::cancel_child(wait_node& self) noexcept {
   auto& join = static_cast<join_operation&>(self);
-  if (!cancel(*join.child_)) return unlink_result::completed;
-  join.forwarded_ = true;
-  return unlink_result::forwarded;
+  return cancel(*join.child_) ? unlink_result::forwarded : unlink_result::completed;
 }
 
 unlink_result join_operation::leave_child(wait_node& self) noexcept {

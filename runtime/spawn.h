@@ -38,6 +38,8 @@ void start_task(scheduler& on, task_state& task, const task_type& type,
 /// A task made by call_once: runs whatever happens, also during a shutdown.
 void start_callback(scheduler& on, task<> callback);
 scheduler& current_scheduler(const char* operation);
+/// Where a new task runs first, and for ever if it is pinned.
+std::uint16_t home_worker(scheduler& on) noexcept;
 void add_done_callback(task_state& observed, task<> callback);
 void block_until_done(task_state& task);
 void retrieve(task_state& task) noexcept;
@@ -49,8 +51,6 @@ class join_operation : public leaf_operation<join_operation>, public completion_
  public:
   explicit join_operation(task_state* child) noexcept : child_(child) {}
 
-  bool try_now() noexcept;
-  bool publish() noexcept;
   void take();
 
  protected:
@@ -65,12 +65,15 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   task_state* child_;
 
  private:
+  // Not for select, which would have to be the child's awaiter without being one.
+  friend leaf_operation<join_operation>;
+  bool try_now() noexcept;
+  bool publish() noexcept;
   [[nodiscard]] bool can_wait() const noexcept;
   static unlink_result cancel_child(wait_node& self) noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 
   unlink_result (*how_)(wait_node&) noexcept = cancel_child;
-  bool forwarded_ = false;  // our cancellation went to the child; written while we are BUSY
 };
 
 }  // namespace detail

@@ -62,7 +62,6 @@ unlink_result child_set::cancel_children(wait_node& self) noexcept {
   auto& set = static_cast<child_set&>(self);
   // acquire: see pending_. All done: the results are delivered, the request stays.
   if (set.pending_.load(std::memory_order_acquire) == 0) return unlink_result::completed;
-  set.cancelled_ = true;
   set.cancel_all(nullptr);
   return unlink_result::forwarded;
 }
@@ -71,9 +70,7 @@ void child_set::check() {
   for (child_frame& child : children_) {
     if (child.state().type->failed(child.state())) mark_retrieved(child.state());
   }
-  if (cancelled_)
-    throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted
-                                               : wait_outcome::cancelled);
+  if (passed_on != wait_outcome::completed) throw_interrupted(passed_on);
   // acquire: see failed_.
   if (task_state* failed = failed_.load(std::memory_order_acquire))
     std::rethrow_exception(failed->type->exception(*failed));

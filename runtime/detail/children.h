@@ -76,9 +76,6 @@ class child_set : public wait_node, public completion_waiter {
 
   std::span<child_frame> children_;
   on_failure policy_;
-  // The parent's cancellation was passed on. Written while the parent is BUSY or running, read by
-  // the parent.
-  bool cancelled_ = false;
   //   written by  the parent (start) and ending children
   //   pairing     acq_rel: the last one wakes the parent with all results seen
   atomic<std::size_t> pending_{0};

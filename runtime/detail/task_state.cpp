@@ -50,6 +50,13 @@ std::uint64_t counted(std::uint64_t word) noexcept {
   return (word & count_mask) == count_mask ? word : word + one_request;
 }
 
+/// Notes on the node what its unlink() has passed on: `outcome`, or a request that waits in `word`
+/// and is spent with it. Before the transition that lets the task go on.
+void pass_on(wait_node& node, std::uint64_t word, wait_outcome outcome) noexcept {
+  if ((word & request) != 0) outcome = wait_outcome::cancelled;
+  if (node.passed_on != wait_outcome::cancelled) node.passed_on = outcome;
+}
+
 /// The node is published and an interruption is pending: take the wait back, unless it is too late.
 /// True: suspended after all (the wake is on its way).
 bool arm_interrupted(task_state& task, wait_node& node) noexcept {
@@ -74,6 +81,7 @@ bool arm_interrupted(task_state& task, wait_node& node) noexcept {
     case unlink_result::forwarded: {
       std::uint64_t word = peek(task);
       for (;;) {
+        pass_on(node, word, wait_outcome::interrupted);
         if ((word & woken) != 0) {
           if (transition(task, word, word & ~(woken | request))) return false;
         } else if (transition(task, word, (word & ~request) | bits_of(node) | armed)) {
@@ -114,6 +122,20 @@ void leave_busy(task_state& task, std::uint64_t resting, std::uint64_t pending) 
   }
 }
 
+/// ... after its visit was passed on: the wait goes on, and requests that came meanwhile are spent
+/// with it.
+void leave_forwarded(task_state& task, wait_node& node, wait_outcome outcome) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    pass_on(node, word, outcome);
+    if ((word & woken) != 0) {
+      if (transition(task, word, word & ~(suspended_mask | woken | request))) return schedule(task);
+    } else if (transition(task, word, (word & ~(busy | request)) | armed)) {
+      return;
+    }
+  }
+}
+
 /// The task is BUSY on our behalf.
 void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
                     std::uint64_t pending) noexcept {
@@ -130,7 +152,7 @@ void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
     case unlink_result::completed:
       return leave_busy(task, held, pending);
     case unlink_result::forwarded:
-      return leave_busy(task, armed, 0);
+      return leave_forwarded(task, node, outcome);
   }
 }
 
@@ -247,6 +269,12 @@ void tell_stop_hook(task_state& task) noexcept {
 }  // namespace
 
 bool cancel(task_state& task) noexcept {
+  bool joined = false;
+  return cancel(task, joined);
+}
+
+bool cancel(task_state& task, bool& joined) noexcept {
+  joined = false;
   if (done(task)) return false;
   std::uint64_t word = peek(task);
   for (;;) {
@@ -257,7 +285,10 @@ bool cancel(task_state& task) noexcept {
     }
     // Running, queued, held, or another canceller is at work: the request waits for the next
     // suspension, or is delivered together with the other one.
-    if (transition(task, word, counted(word) | request)) break;
+    if (transition(task, word, counted(word) | request)) {
+      joined = (word & request) != 0;
+      break;
+    }
   }
   tell_stop_hook(task);
   return true;
@@ -293,13 +324,14 @@ int uncancel(task_state& task) noexcept {
   }
 }
 
-bool retract(task_state& task, int before, bool pending_before) noexcept {
+bool retract(task_state& task, int before, bool joined) noexcept {
   std::uint64_t word = peek(task);
   for (;;) {
     const std::uint64_t left = (word & count_mask) == 0 ? 0 : (word >> 56) - 1;
     std::uint64_t less = (word & ~count_mask) | left << 56;
-    const bool ours = left <= static_cast<std::uint64_t>(before);
-    if (ours && !pending_before) less &= ~request;
+    const bool delivered_both = joined && (word & request) == 0;
+    const bool ours = left <= static_cast<std::uint64_t>(before) && !delivered_both;
+    if (ours && !joined) less &= ~request;
     if (transition(task, word, less)) return ours;
   }
 }

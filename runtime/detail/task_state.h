@@ -203,6 +203,9 @@ void wake(task_state& task) noexcept;
 /// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task
 /// alive (a handle, a pin, or being the task). False if it was done already.
 bool cancel(task_state& task) noexcept;
+/// ... for a scope that will retract() it. `joined`: another request was pending, so that one
+/// exception will stand for both.
+bool cancel(task_state& task, bool& joined) noexcept;
 
 /// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until
 /// clear_level().
@@ -212,10 +215,11 @@ void clear_level(task_state& task) noexcept;
 /// asyncio's cancelling() and uncancel(). Reaching zero withdraws a request that was not delivered.
 int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
-/// A scope that made one request of its own takes it back. True: no more requests are left than the
-/// `before` it found, so the cancellation was its own; one that was not delivered is withdrawn
-/// then, unless one was pending before.
-bool retract(task_state& task, int before, bool pending_before) noexcept;
+/// A scope that made one request of its own takes it back. True: the cancellation was its own. No
+/// more requests are left than the `before` it found then, and one that was not delivered is
+/// withdrawn. `joined`: it met a request from before the scope; what was delivered since stands for
+/// that one too, what was not stays pending.
+bool retract(task_state& task, int before, bool joined) noexcept;
 bool request_pending(const task_state& task) noexcept;
 /// Makes a delivered request pending again, without counting it.
 void repost_request(task_state& task) noexcept;
@@ -265,6 +269,9 @@ bool remove_waiter(task_state& task, completion_waiter& waiter) noexcept;
   return (task.life.load(std::memory_order_acquire) & task_life::cancelled) != 0;
 }
 void mark_retrieved(task_state& task) noexcept;
+[[nodiscard]] inline bool is_retrieved(const task_state& task) noexcept {
+  return (task.life.load(std::memory_order_relaxed) & task_life::retrieved) != 0;
+}
 
 task_extra& extra_of(task_state& task);
 std::uint64_t id_of(task_state& task);

@@ -21,7 +21,7 @@ void time_limit::arm(clock::time_point when, bool over) noexcept {
 void time_limit::on_fire(timer_node& self) noexcept {
   auto& limit = static_cast<limit_timer&>(self);
   limit.expired.store(true, std::memory_order_release);  // release: see expired
-  cancel(*limit.task);
+  cancel(*limit.task, limit.joined);
   limit.end_fire();
 }
 
@@ -36,7 +36,7 @@ bool time_limit::finish() noexcept {
   active_ = false;
   timer_wheel::finish_disarm(timer_);
   if (!expired()) return false;
-  return retract(*timer_.task, requests_before_, pending_before_);
+  return retract(*timer_.task, requests_before_, pending_before_ && timer_.joined);
 }
 
 }  // namespace weft::detail

@@ -42,6 +42,7 @@ class time_limit {
  private:
   struct limit_timer : timer_node {
     task_state* task = nullptr;
+    bool joined = false;  // by on_fire; read when the timer is finished
     //   written by  the firing thread (release)
     //   read by     the task (acquire); set before the cancellation
     atomic<bool> expired{false};

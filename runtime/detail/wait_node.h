@@ -58,6 +58,9 @@ struct alignas(16) wait_node : list_node {
   wait_group* group = nullptr;  // set by select only
   std::uint32_t member = 0;
   wait_outcome outcome = wait_outcome::completed;
+  /// What was passed on when unlink() said forwarded; a cancellation outweighs an expiry. Read when
+  /// the wait is over.
+  wait_outcome passed_on = wait_outcome::completed;
   bool awaited = false;
 
   /// True if the caller may complete this wait. Called under the lock of the primitive; false: skip

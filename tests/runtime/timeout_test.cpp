@@ -552,6 +552,58 @@ TEST_P(Timeout, ScopeOfATaskThatHandledACancellation_StillWorks) {
   });
 }
 
+/// Runs `body` in a task that has cancelled itself and has not suspended since.
+template <class F>
+task<ending> ending_of_a_cancelled_task(F body) {
+  join_handle<> self;
+  event assigned;
+  self = spawn([&]() -> task<> {
+    co_await assigned.wait();
+    self.cancel();
+    co_await body();
+  });
+  assigned.set();
+  co_return co_await ending_of(self);
+}
+
+// The limit is over at the first suspension, as is the request: one exception stands for both.
+TEST_P(Timeout, RequestBeforeTheScope_IsNotTakenForItsExpiry) {
+  run([]() -> task<> {
+    const ending of_a_scope = co_await ending_of_a_cancelled_task(
+        []() -> task<> { co_await timeout(0ms, []() -> task<> { co_await sleep(1h); }); });
+    const ending of_a_wait = co_await ending_of_a_cancelled_task([]() -> task<> {
+      event never;
+      co_await wait_for(never.wait(), 0ms);
+    });
+
+    EXPECT_EQ(of_a_scope, ending::cancelled);
+    EXPECT_EQ(of_a_wait, ending::cancelled);
+  });
+}
+
+TEST_P(Timeout, RequestBeforeTheScopeThatWasHandledInside_LeavesItsExpiryAlone) {
+  run([]() -> task<> {
+    bool timed_out = false;
+    const ending how = co_await ending_of_a_cancelled_task([&]() -> task<> {
+      const auto body = []() -> task<> {
+        try {
+          co_await yield();
+        } catch (const cancelled_error&) {  // handled
+        }
+        co_await sleep(1h);
+      };
+      try {
+        co_await timeout(1ms, body);
+      } catch (const timeout_error&) {
+        timed_out = true;
+      }
+    });
+
+    EXPECT_EQ(how, ending::value);
+    EXPECT_TRUE(timed_out);
+  });
+}
+
 TEST(TimeoutInTime, Reschedule_MovesTheLimit) {
   test_runtime rt;
 
@@ -868,6 +920,89 @@ TEST_P(Deadline, ExpiryDuringAJoin_CancelsTheTask) {
 
     EXPECT_TRUE(timed_out);
     EXPECT_TRUE(inner.cancelled());
+  });
+}
+
+/// A task whose deadline expires while it waits for `wait(work)`, and that is cancelled afterwards,
+/// while `work` still cleans up.
+template <class Wait>
+task<ending> ending_of_a_request_behind_an_expiry(Wait wait) {
+  event never;
+  event clean_up;
+  std::atomic<bool> cleaning{false};
+  const auto work = [&]() -> task<> {
+    try {
+      co_await never.wait();
+    } catch (const cancelled_error&) {
+      cleaning = true;
+    }
+    const cancel_shield shield;
+    co_await clean_up.wait();
+    throw cancelled_error();
+  };
+  auto waiting = spawn([&]() -> task<> {
+    const deadline limit{100us};
+    co_await wait(work);
+  });
+  while (!cleaning) co_await sleep(20us);
+  co_await until_waiters(2);
+
+  waiting.cancel();
+  clean_up.set();
+  co_return co_await ending_of(waiting);
+}
+
+TEST_P(Deadline, RequestBehindAnExpiryDuringAGather_IsACancellation) {
+  run([]() -> task<> {
+    const ending how = co_await ending_of_a_request_behind_an_expiry(
+        [](auto& work) -> task<> { (void)co_await gather(work(), yield()); });
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(Deadline, RequestBehindAnExpiryDuringAGatherOfHandles_IsACancellation) {
+  run([]() -> task<> {
+    const ending how = co_await ending_of_a_request_behind_an_expiry([](auto& work) -> task<> {
+      auto running = spawn(work());
+      (void)co_await gather(running);
+    });
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(Deadline, RequestBehindAnExpiryDuringAJoin_IsACancellation) {
+  run([]() -> task<> {
+    const ending how = co_await ending_of_a_request_behind_an_expiry([](auto& work) -> task<> {
+      auto running = spawn(work());
+      co_await running;
+    });
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+// The awaited task was asked to stop on behalf of the deadline, and returns without having seen it.
+TEST(DeadlineInTime, ExpiryThatTheAwaitedTaskNeverSees_InventsNoRequest) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    auto work = spawn([]() -> task<int> {
+      const cancel_shield shield;
+      co_await sleep(20ms);
+      co_return 7;
+    });
+    {
+      const deadline limit{10ms};
+      const int value = co_await work;
+      EXPECT_EQ(value, 7);
+      const auto next = co_await catch_all(sleep(1h));
+      EXPECT_TRUE(next.threw<timeout_error>());
+    }
+
+    this_task::check_cancelled();
+    co_await yield();
   });
 }
 
