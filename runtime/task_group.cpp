@@ -2,6 +2,8 @@
 
 #include "detail/scheduler.h"
 
+#include <algorithm>
+
 namespace weft {
 
 using detail::spin_guard;
@@ -13,7 +15,36 @@ task_group::task_group() noexcept
       pending_before_(detail::request_pending(owner_)) {}
 
 task_group::~task_group() {
+  forget_children();
+  while (member* each = failed_.pop_front()) {
+    detail::drop_handle(*each->child);
+    delete each;
+  }
   while (member* each = spare_.pop_front()) delete each;
+}
+
+/// For a frame that is destroyed while it waits, the last resort of a shutdown: the children end
+/// without us.
+void task_group::forget_children() noexcept {
+  for (;;) {
+    member* place = nullptr;
+    detail::task_state* child = nullptr;
+    {
+      const spin_guard guard(lock_);
+      place = children_.front();
+      if (place == nullptr) place = cancelled_children_.front();
+      if (place == nullptr) return;
+      child = place->child;
+      detail::add_handle(*child);
+    }
+    if (detail::remove_waiter(*child, *place)) {
+      detail::intrusive_list<member>::unlink(*place);  // nobody else touches the lists any more
+      delete place;
+      detail::drop_handle(*child);
+    }
+    // Else it is ending this moment, on another worker: look again.
+    detail::drop_handle(*child);
+  }
 }
 
 /// A place for one more child, counted as unfinished.
@@ -55,6 +86,8 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   member& place = *reserved;
   // Two handles: the caller's and ours, which keeps the child while it may have to be cancelled.
   detail::init_task(child, type, on.index(), frame, 2 * detail::task_life::one_handle, extra);
+  child.worker = detail::home_worker(on);
+  place.completion_waiter::next = nullptr;  // from its last child, if that had other waiters
   child.waiters = &place;
   place.child = &child;
   on.count_spawn();
@@ -66,34 +99,28 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   }
   if (aborting)
     detail::cancel(child);  // the group was cancelled since begin_spawn: the child never runs
-  detail::schedule(child);
+  detail::schedule_back(child);
 }
 
 void task_group::on_child_done(detail::completion_waiter& self,
                                detail::task_state& child) noexcept {
   auto& place = static_cast<member&>(self);
   task_group& group = *place.group;
-  if (child.type->failed(child) && !detail::ended_cancelled(child)) {
-    detail::mark_retrieved(child);
-    group.add_failure(child.type->exception(child));
-    group.abort();
-  }
+  const bool failed = child.type->failed(child) && !detail::ended_cancelled(child);
+  if (failed) group.abort();
   detail::wait_node* joiner = nullptr;
   {
     const spin_guard guard(group.lock_);
     detail::intrusive_list<member>::unlink(place);
-    place.child = nullptr;
-    group.spare_.push_back(place);
-    if (--group.unfinished_ == 0) joiner = std::exchange(group.joiner_, nullptr);
+    (failed ? group.failed_ : group.spare_).push_back(place);
+    if (--group.unfinished_ == 0 && group.joiner_ != nullptr) {
+      group.phase_ = phase::closed;
+      joiner = std::exchange(group.joiner_, nullptr);
+    }
   }
   // The group may be gone now, unless its owner waits for us.
-  detail::drop_handle(child);
+  if (!failed) detail::drop_handle(child);
   if (joiner != nullptr) detail::wake(*joiner->task);
-}
-
-void task_group::add_failure(std::exception_ptr error) {
-  const spin_guard guard(lock_);
-  failures_.push_back(std::move(error));
 }
 
 /// Refuses further children, cancels those there are and, if it still runs, the body.
@@ -109,8 +136,10 @@ void task_group::abort() noexcept {
   }
   cancel_children();
   if (!cancel_owner) return;
-  detail::cancel(owner_);
+  bool joined = false;
+  detail::cancel(owner_, joined);
   const spin_guard guard(lock_);
+  joined_ = joined && pending_before_;
   interrupting_ = false;
 }
 
@@ -137,15 +166,23 @@ void task_group::cancel() noexcept {
 
 // ---- Waiting for the children -------------------------------------------------------------------
 
+/// Under lock_, by the owner, whose body is over. True: the group has ended, and takes no child
+/// any more.
+bool task_group::all_ended() noexcept {
+  if (unfinished_ > 0) return false;
+  phase_ = phase::closed;
+  return true;
+}
+
 bool task_group::join::try_now() noexcept {
   const spin_guard guard(group_.lock_);
-  return group_.unfinished_ == 0;
+  return group_.all_ended();
 }
 
 bool task_group::join::publish() noexcept {
   unlink = cancel_wait;
   const spin_guard guard(group_.lock_);
-  if (group_.unfinished_ == 0) return false;
+  if (group_.all_ended()) return false;
   group_.joiner_ = this;
   return true;
 }
@@ -155,7 +192,6 @@ unlink_result task_group::join::cancel_wait(detail::wait_node& self) noexcept {
   {
     const spin_guard guard(group.lock_);
     if (group.joiner_ == nullptr) return unlink_result::completed;
-    group.join_cancelled_ = true;
   }
   group.abort();
   return unlink_result::forwarded;
@@ -173,29 +209,50 @@ bool task_group::end_body() noexcept {
   }
 }
 
+/// Those of the children, in the order of their ends, and the body's. One that the body or a sibling
+/// has seen through the child's handle, and failed with too, is one failure.
+std::vector<std::exception_ptr> task_group::take_failures(std::exception_ptr body) {
+  std::vector<std::exception_ptr> thrown;
+  std::vector<std::exception_ptr> seen;
+  while (member* each = failed_.front()) {
+    detail::task_state& child = *each->child;
+    thrown.push_back(child.type->exception(child));
+    if (detail::is_retrieved(child)) seen.push_back(thrown.back());
+    detail::mark_retrieved(child);
+    detail::intrusive_list<member>::unlink(*each);
+    spare_.push_back(*each);
+    detail::drop_handle(child);
+  }
+  if (body != nullptr) thrown.push_back(std::move(body));
+  if (seen.empty()) return thrown;
+  std::vector<std::exception_ptr> failures;
+  for (std::exception_ptr& each : thrown) {
+    const bool again = std::ranges::find(seen, each) != seen.end() &&
+                       std::ranges::find(failures, each) != failures.end();
+    if (!again) failures.push_back(std::move(each));
+  }
+  return failures;
+}
+
 task<> task_group::finish(std::exception_ptr body) {
+  using detail::wait_outcome;
   const bool interrupted = end_body();
-  const bool only_us = interrupted && detail::retract(owner_, requests_before_, pending_before_);
-  const bool body_cancelled = detail::is_cancellation(body) || detail::is_own_timeout(body, owner_);
-  if (body != nullptr) {
-    if (!body_cancelled) add_failure(body);
-    abort();
+  const bool only_us = interrupted && detail::retract(owner_, requests_before_, joined_);
+  const bool cancelled = detail::is_cancellation(body) && !only_us;
+  const bool timed_out = detail::is_own_timeout(body, owner_);
+  // Requests that the body's cancellation stands for; none if it has awaited a cancelled child.
+  const bool requested = cancelled && (detail::cancelling(owner_) > requests_before_ ||
+                                       (pending_before_ && !detail::request_pending(owner_)));
+  if (body != nullptr) abort();
+  const wait_outcome join_ended = co_await join(*this);
+  const bool failed = body != nullptr && !detail::is_cancellation(body) && !timed_out;
+  auto failures = take_failures(failed ? body : nullptr);
+  if (!failures.empty()) {
+    if (requested || join_ended == wait_outcome::cancelled) detail::repost_request(owner_);
+    throw exception_group("errors in a task group", std::move(failures));
   }
-  co_await join(*this);
-  {
-    const spin_guard guard(lock_);
-    phase_ = phase::closed;
-  }
-  const bool from_outside = join_cancelled_ || (body_cancelled && !only_us);
-  if (!failures_.empty()) {
-    if (from_outside) detail::repost_request(owner_);
-    throw exception_group("errors in a task group", std::move(failures_));
-  }
-  if (join_cancelled_) {
-    detail::throw_interrupted(detail::level_raised(owner_) ? detail::wait_outcome::interrupted
-                                                           : detail::wait_outcome::cancelled);
-  }
-  if (from_outside) std::rethrow_exception(body);
+  if (join_ended != wait_outcome::completed) detail::throw_interrupted(join_ended);
+  if (cancelled || timed_out) std::rethrow_exception(body);
 }
 
 }  // namespace weft

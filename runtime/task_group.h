@@ -55,7 +55,8 @@ class task_group {
  private:
   enum class phase : unsigned char { open, aborting, closed };
 
-  /// A child's place in the group.
+  /// A child's place in the group. It has a handle on the child while that runs, and on one that
+  /// failed until the group ends.
   struct member : detail::completion_waiter, detail::list_node {
     task_group* group = nullptr;
     detail::task_state* child = nullptr;
@@ -67,7 +68,8 @@ class task_group {
     explicit join(task_group& joined) noexcept : group_(joined) {}
     bool try_now() noexcept;
     bool publish() noexcept;
-    void take() const noexcept {}
+    /// How the owner was interrupted meanwhile.
+    detail::wait_outcome await_resume() const noexcept { return passed_on; }
 
    private:
     static detail::unlink_result cancel_wait(detail::wait_node& self) noexcept;
@@ -77,10 +79,12 @@ class task_group {
   member* begin_spawn();
   void start(detail::task_state& child, const detail::task_type& type,
              std::coroutine_handle<> frame, std::string_view name);
-  void add_failure(std::exception_ptr error);
   void abort() noexcept;
   void cancel_children() noexcept;
   bool end_body() noexcept;
+  [[nodiscard]] bool all_ended() noexcept;
+  std::vector<std::exception_ptr> take_failures(std::exception_ptr body);
+  void forget_children() noexcept;
   static void on_child_done(detail::completion_waiter& self, detail::task_state& child) noexcept;
 
   // Immutable.
@@ -92,15 +96,16 @@ class task_group {
   // Guarded by lock_.
   detail::intrusive_list<member> children_;
   detail::intrusive_list<member> cancelled_children_;  // still running
+  detail::intrusive_list<member> failed_;              // ended
   detail::intrusive_list<member> spare_;
-  std::vector<std::exception_ptr> failures_;
   std::size_t unfinished_ = 0;
   detail::wait_node* joiner_ = nullptr;
   phase phase_ = phase::open;
   bool body_running_ = true;
   bool interrupted_body_ = false;  // we have cancelled the owner, and take it back
   bool interrupting_ = false;      // ... and are in the middle of it
-  bool join_cancelled_ = false;    // the owner was cancelled while it waited for the children
+  // Our request met one from before the group. Written while interrupting_, read after it.
+  bool joined_ = false;
 };
 
 namespace detail {
