@@ -88,7 +88,9 @@ class [[nodiscard]] select_tuple {
   explicit select_tuple(As... awaited) : pending_(std::move(awaited)...) {}
   select_tuple(select_tuple&& other) noexcept : pending_(std::move(other.pending_)) {}
   select_tuple& operator=(select_tuple&&) = delete;
-  ~select_tuple() = default;
+  ~select_tuple() {
+    if (state_) state_->core.abandon();
+  }
 
   bool await_ready() {
     if (state_) [[unlikely]]
@@ -148,7 +150,9 @@ class [[nodiscard]] select_range {
       : children_(std::move(children)) {}
   select_range(select_range&& other) noexcept : children_(std::move(other.children_)) {}
   select_range& operator=(select_range&&) = delete;
-  ~select_range() = default;
+  ~select_range() {
+    if (core_) core_->abandon();
+  }
 
   bool await_ready() {
     if (core_) [[unlikely]]

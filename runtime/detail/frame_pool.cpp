@@ -263,6 +263,7 @@ void release_large(void* block) noexcept {
 }  // namespace
 
 void* allocate(std::size_t bytes) {
+  assert(bytes > header_bytes && "there is no room behind the header for a free block");
   if (bytes > largest_class_bytes) [[unlikely]]
     return allocate_large(bytes);
   thread_cache* cache = this_cache();

@@ -18,6 +18,7 @@ bool select_core::try_arms(std::span<arm_interface> arms) {
 bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> watches) noexcept {
   task = here.task;
   waiter = parent;
+  watches_ = watches;
   retry = on_retry;
   unlink = cancel_select;
   task->leaf = reinterpret_cast<void*>(
@@ -56,21 +57,38 @@ bool select_core::advance() noexcept {
   if (collecting_) return true;
   if (outcome != wait_outcome::completed) ended_ = outcome;
   collecting_ = true;
-  take_back_losers();
+  take_back_leaves();
+  cancel_children();
   if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) return true;  // acq_rel: see live_
   return !arm(*this);
 }
 
-void select_core::take_back_losers() noexcept {
+/// All but the winner.
+void select_core::take_back_leaves() noexcept {
   const std::uint32_t winner = arms_group_.winner();
   for (std::uint32_t i = 0; i < published_; ++i) {
-    if (i == winner) continue;
-    if (arms_[i].node != nullptr) {
-      (void)arms_[i].node->unlink(*arms_[i].node);
-    } else {
-      cancel(arms_[i].child->state());
-    }
+    wait_node* leaf = arms_[i].node;
+    if (i != winner && leaf != nullptr) (void)leaf->unlink(*leaf);
   }
+}
+
+/// All but the winner.
+void select_core::cancel_children() noexcept {
+  const std::uint32_t winner = arms_group_.winner();
+  for (std::uint32_t i = 0; i < published_; ++i) {
+    if (i != winner && arms_[i].child != nullptr) cancel(arms_[i].child->state());
+  }
+}
+
+void select_core::abandon() noexcept {
+  if (collecting_) return;  // nothing is left, or the last child to end would have resumed us
+  take_back_leaves();
+  for (std::uint32_t i = 0; i < published_; ++i) {
+    if (arms_[i].child != nullptr && remove_waiter(arms_[i].child->state(), watches_[i]))
+      live_.fetch_sub(1, std::memory_order_relaxed);  // nobody waits for it any more
+  }
+  // Those that are ending this moment, on other workers. acquire: their last touch of us.
+  while (live_.load(std::memory_order_acquire) > 1) cpu_relax();
 }
 
 bool select_core::on_retry(retry_node& self) noexcept {

@@ -47,17 +47,22 @@ class select_core : public wait_node, public retry_node {
   bool start(std::coroutine_handle<> parent, std::span<child_watch> watches) noexcept;
   /// The arm that won; throws if the wait was cancelled.
   std::uint32_t winner();
+  /// Before the arms are destroyed. When the frame dies while it waits, the last resort of a
+  /// shutdown, they are taken back: nothing may point here any more. Else does nothing.
+  void abandon() noexcept;
   [[nodiscard]] wait_group& arms_group() noexcept { return arms_group_; }
 
  private:
   bool advance() noexcept;
-  void take_back_losers() noexcept;
+  void take_back_leaves() noexcept;
+  void cancel_children() noexcept;
   static bool on_retry(retry_node& self) noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_select(wait_node& self) noexcept;
 
   wait_group arms_group_;
   std::span<arm_interface> arms_;
+  std::span<child_watch> watches_;
   std::uint32_t published_ = 0;  // arms that were begun
   std::uint32_t ready_ = wait_group::open;
   bool collecting_ = false;  // phase 4

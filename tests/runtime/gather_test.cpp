@@ -716,5 +716,45 @@ TEST_P(GatherHandles, WaitingAgainAndAgainOnOneTask_LeavesNothingOnIt) {
   });
 }
 
+// ---- The last resort of a shutdown -------------------------------------------------------------
+
+class GatherShutdown : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Workers, GatherShutdown, ::testing::Values(1, 4));
+
+task<> swallow_for_ever(std::shared_ptr<int>) {
+  for (;;) {
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {  // swallowed on purpose
+    }
+  }
+}
+
+TEST_P(GatherShutdown, GatherThatNeverEnds_IsDestroyedWithItsChildren) {
+  auto token = std::make_shared<int>();
+  runtime rt({.workers = GetParam()});
+  rt.set_exception_handler([](const exception_context&) {});
+  rt.run([&]() -> task<> {
+    for (int i = 0; i < 5; ++i) {
+      spawn([](std::shared_ptr<int> held) -> task<> {
+        (void)co_await gather(swallow_for_ever(held), swallow_for_ever(held));
+      }(token))
+          .detach();
+      spawn([](std::shared_ptr<int> held) -> task<> {
+        auto one = spawn(swallow_for_ever(held));
+        auto two = spawn(swallow_for_ever(held));
+        (void)co_await gather(one, two);
+      }(token))
+          .detach();
+    }
+    co_await until_waiters(30);
+  });
+
+  EXPECT_FALSE(rt.shutdown(20ms));
+
+  EXPECT_EQ(take_ledger().tasks, 0);
+  EXPECT_EQ(token.use_count(), 1);
+}
+
 }  // namespace
 }  // namespace weft::testing

@@ -1,6 +1,7 @@
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/select.h>
+#include <weft/runtime/shield.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
 #include <weft/sync/queue.h>
@@ -294,6 +295,43 @@ TEST_P(Select, SelectThatIsNeverAwaited_DestroysItsTasksUnrun) {
   });
 }
 
+TEST_P(Select, ShieldedTask_IsAnArmAndIsLeftAlone) {
+  run([]() -> task<> {
+    event gate;
+    const auto work = [&]() -> task<int> {
+      co_await gate.wait();
+      co_return 7;
+    };
+    auto running = co_await spawn_waiting(work);
+
+    const auto lost = co_await select(shield(running), sleep(100us));
+    EXPECT_EQ(lost.index(), 1u);
+    EXPECT_FALSE(running.done());
+    gate.set();
+    const auto won = co_await select(shield(running), sleep(1h));
+
+    EXPECT_EQ(won.index(), 0u);
+    EXPECT_EQ(std::get<0>(won), 7);
+  });
+}
+
+TEST_P(Select, ShieldedTaskWithoutAValue_IsAnArm) {
+  run([]() -> task<> {
+    event gate;
+    const auto work = [&]() -> task<> { co_await gate.wait(); };
+    auto running = co_await spawn_waiting(work);
+    auto opening = spawn([&]() -> task<> {
+      co_await yield();
+      gate.set();
+    });
+
+    const auto first = co_await select(shield(running), sleep(1h));
+    co_await opening;
+
+    EXPECT_EQ(first.index(), 0u);
+  });
+}
+
 // Two events are set by tasks on other workers: one commits, and no waiter stays behind.
 TEST_P(Select, ConcurrentCompletions_HaveOneWinner) {
   run([]() -> task<> {
@@ -318,6 +356,54 @@ TEST_P(Select, ConcurrentCompletions_HaveOneWinner) {
       EXPECT_FALSE(b.has_waiters());
     }
   });
+}
+
+// ---- The last resort of a shutdown -------------------------------------------------------------
+
+class SelectShutdown : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Workers, SelectShutdown, ::testing::Values(1, 4));
+
+task<> swallow_for_ever(std::shared_ptr<int>) {
+  for (;;) {
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {  // swallowed on purpose
+    }
+  }
+}
+task<> select_for_ever(event& never, std::shared_ptr<int> token) {
+  for (;;) {
+    try {
+      (void)co_await select(never.wait(), sleep(1h), swallow_for_ever(token));
+    } catch (const cancelled_error&) {  // swallowed on purpose
+    }
+  }
+}
+task<> select_of_range_for_ever(std::shared_ptr<int> token) {
+  std::vector<task<>> children;
+  for (int i = 0; i < 3; ++i) children.push_back(swallow_for_ever(token));
+  (void)co_await select(std::move(children));
+}
+
+TEST_P(SelectShutdown, SelectThatNeverEnds_IsDestroyedWithItsArms) {
+  auto token = std::make_shared<int>();
+  event never;
+  runtime rt({.workers = GetParam()});
+  rt.set_exception_handler([](const exception_context&) {});
+  rt.run([&]() -> task<> {
+    for (int i = 0; i < 5; ++i) {
+      spawn(select_for_ever(never, token)).detach();
+      spawn(select_of_range_for_ever(token)).detach();
+    }
+    co_await until_waiters(30);
+  });
+
+  EXPECT_FALSE(rt.shutdown(20ms));
+
+  EXPECT_EQ(take_ledger().tasks, 0);
+  EXPECT_EQ(take_ledger().timers, 0);
+  EXPECT_FALSE(never.has_waiters());
+  EXPECT_EQ(token.use_count(), 1);
 }
 
 }  // namespace
