@@ -7,6 +7,13 @@ handle_set::handle_set(std::span<observer> observers, on_failure policy) noexcep
   unlink = cancel_handles;
 }
 
+void handle_set::check_handles(std::span<const observer> observers) {
+  for (const observer& each : observers) {
+    if (each.observed == nullptr) throw_invalid_state("gather() of an empty join_handle");
+    if (each.observed == here.task) throw_invalid_state("a task cannot await itself");
+  }
+}
+
 bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   task = here.task;
   task->leaf = parent.address();
@@ -14,11 +21,6 @@ bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   for (observer& each : observers_) {
     each.set = this;
     each.on_done = on_handle_done;
-    if (each.observed == nullptr) {
-      pending_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see pending_
-      each.told.store(true, std::memory_order_relaxed);
-      continue;
-    }
     each.registered = true;
     if (!add_waiter(*each.observed, each)) on_handle_done(each, *each.observed);
   }
@@ -54,9 +56,7 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   // acquire: see woken_.
   if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
-  for (observer& each : set.observers_) {
-    if (each.observed != nullptr) cancel(*each.observed);
-  }
+  for (observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
 }
 
@@ -70,10 +70,10 @@ void handle_set::take_back(std::span<observer> observers) noexcept {
 
 void handle_set::check() {
   take_back(observers_);
-  for (observer& each : observers_) {
-    if (each.observed != nullptr && passed_on != wait_outcome::completed) retrieve(*each.observed);
+  if (passed_on != wait_outcome::completed) {
+    for (observer& each : observers_) retrieve(*each.observed);
+    throw_interrupted(passed_on);
   }
-  if (passed_on != wait_outcome::completed) throw_interrupted(passed_on);
   // acquire: see failed_.
   if (task_state* failed = failed_.load(std::memory_order_acquire)) {
     retrieve(*failed);
