@@ -27,6 +27,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"runtime/detail/atomic.h", "tests/runtime/spawn_test.cpp", "an alias"},
     covered_elsewhere{"runtime/detail/blocking_pool.h", "tests/runtime/to_thread_test.cpp",
                       "through its only user"},
+    covered_elsewhere{"runtime/detail/chaos.h", "tests/tools/stress_test.cpp",
+                      "through weft-stress"},
     covered_elsewhere{"runtime/detail/intrusive_list.h", "tests/sync/semaphore_test.cpp",
                       "waiters of every primitive"},
     covered_elsewhere{"runtime/detail/io_source.h", "tests/net/tcp_test.cpp",

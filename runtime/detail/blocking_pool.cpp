@@ -1,5 +1,6 @@
 #include "blocking_pool.h"
 
+#include "chaos.h"
 #include "sys.h"
 
 #include <cerrno>
@@ -79,6 +80,7 @@ void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
   }
   while (job != nullptr) {
     job->run(*job);
+    chaos::point();
     std::unique_lock lock(mutex_);
     --pending_;
     job = next_job(self, lock);

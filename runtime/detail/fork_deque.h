@@ -12,6 +12,7 @@
 // Bound: 1024 entries; a fork beyond that becomes an ordinary task.
 
 #include "atomic.h"
+#include "chaos.h"
 
 #include <cstdint>
 
@@ -43,6 +44,7 @@ class fork_deque {
     // seq_cst: a store-load race. pop: 1. lower bottom 2. read top; steal: 1. read top 2. read
     // bottom. One of the two sees the other, or both meet in the CAS for the last entry.
     bottom_.exchange(bottom, std::memory_order_seq_cst);
+    chaos::point();
     std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: as above
     if (top < bottom) return slots_[bottom % capacity].load(std::memory_order_relaxed);
     task_state* last = nullptr;
@@ -72,6 +74,7 @@ class fork_deque {
     // seq_cst: see pop(); acquires what push() wrote.
     const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
     if (top >= bottom) return nullptr;
+    chaos::point();
     task_state* oldest = slots_[top % capacity].load(std::memory_order_relaxed);
     // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
     if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,

@@ -11,6 +11,7 @@
 //              poller, timers)
 
 #include "atomic.h"
+#include "chaos.h"
 
 #include <cstdint>
 
@@ -44,6 +45,7 @@ class idle_set {
     if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_acq_rel,
                                             std::memory_order_relaxed))
       return nobody;
+    chaos::point();
     const unsigned chosen = claim_sleeper();
     if (chosen == nobody) end_search();
     return chosen;

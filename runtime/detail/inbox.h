@@ -5,6 +5,7 @@
 // sender's order is kept.
 
 #include "atomic.h"
+#include "chaos.h"
 #include "task_fifo.h"
 
 namespace weft::detail {
@@ -16,6 +17,7 @@ class inbox {
     task_state* head = head_.load(std::memory_order_relaxed);
     do {
       task.next = head;
+      chaos::point();
       // seq_cst: release publishes the task to take(); the total order is needed against a worker
       // that falls asleep, see worker::park.
     } while (!head_.compare_exchange_weak(head, &task, std::memory_order_seq_cst,

@@ -1,5 +1,7 @@
 #include "io_operation.h"
 
+#include "chaos.h"
+
 #include <cerrno>
 
 namespace weft::detail {
@@ -67,6 +69,7 @@ bool io_operation::park() noexcept {
       return true;
     }
   }
+  chaos::point();
   switch (source_->park(direction_, *this)) {
     case io_source::park_result::parked:
       return true;

@@ -1,5 +1,7 @@
 #include "io_source.h"
 
+#include "chaos.h"
+
 #include <cassert>
 #include <new>
 
@@ -114,6 +116,7 @@ bool io_source::unpark(io_direction direction, io_waiter& waiter) noexcept {
 
 void io_source::hand_out(std::uintptr_t was) noexcept {
   if (was <= closed) return;
+  chaos::point();
   auto& waiter = *reinterpret_cast<io_waiter*>(was);
   waiter.ready(waiter);
 }

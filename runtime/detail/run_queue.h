@@ -19,6 +19,7 @@
 // of a thousand children are common here, and ran a third slower with the smaller ring.
 
 #include "atomic.h"
+#include "chaos.h"
 
 #include <cstdint>
 
@@ -50,6 +51,7 @@ class run_queue {
     for (;;) {
       if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
       task_state* task = slots_[head % capacity].load(std::memory_order_relaxed);
+      chaos::point();
       // acq_rel: decides against thieves; see push() for the acquire side.
       if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
                                       std::memory_order_relaxed))
@@ -73,6 +75,7 @@ class run_queue {
         task_state* task = slots_[(head + i) % capacity].load(std::memory_order_relaxed);
         mine.slots_[(to + i) % capacity].store(task, std::memory_order_relaxed);
       }
+      chaos::point();
       // acq_rel: claims the copied tasks; release lets the owner reuse their slots.
       if (head_.compare_exchange_strong(head, head + count, std::memory_order_acq_rel,
                                         std::memory_order_acquire)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "atomic.h"
+#include "chaos.h"
 
 namespace weft::detail {
 
@@ -31,6 +32,7 @@ class spin_lock {
            !held_.exchange(true, std::memory_order_acquire);
   }
   void unlock() noexcept {
+    chaos::point();
     // release: pairs with the acquire in lock().
     held_.store(false, std::memory_order_release);
   }

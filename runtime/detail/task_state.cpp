@@ -1,6 +1,7 @@
 #include "task_state.h"
 
 #include "../error.h"
+#include "chaos.h"
 #include "frame_pool.h"
 #include "wait_node.h"
 
@@ -139,6 +140,7 @@ void leave_forwarded(task_state& task, wait_node& node, wait_outcome outcome) no
 /// The task is BUSY on our behalf.
 void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
                     std::uint64_t pending) noexcept {
+  chaos::point();  // the primitive may wake it now
   switch (node.unlink(node)) {
     case unlink_result::removed: {
       node.outcome = outcome;
@@ -225,6 +227,7 @@ std::uint32_t wait_group::winner() const noexcept {
 
 bool arm(wait_node& node) noexcept {
   task_state& task = *node.task;
+  chaos::point();  // the node is published: a wake or a cancellation may come first
   std::uint64_t word = task.wait.load(std::memory_order_relaxed);
   // acq_rel: see task_state::wait.
   if ((word & attention_mask) == 0 &&
@@ -237,6 +240,7 @@ bool arm(wait_node& node) noexcept {
 }
 
 void wake(task_state& task) noexcept {
+  chaos::point();  // the node is claimed: cancellers find the wait completed
   std::uint64_t word = peek(task);
   for (;;) {
     if ((word & busy) == 0 && (word & (armed | held)) != 0) [[likely]] {
@@ -436,6 +440,7 @@ void complete(task_state& task) noexcept {
   const std::uint32_t after = (before & ~task_life::frame) | ended;
   const bool unheld = (after & task_life::handles) == 0;
   unlock_life(task, after);
+  chaos::point();
   // Held by somebody else, the task may be gone now. A waiter that looks at it holds it until it is
   // told.
   tell(waiters, task);

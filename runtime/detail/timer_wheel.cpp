@@ -1,5 +1,7 @@
 #include "timer_wheel.h"
 
+#include "chaos.h"
+
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -217,6 +219,7 @@ std::size_t timer_wheel::fire(intrusive_list<timer_node>& due) noexcept {
 
   std::size_t fired = 0;
   while (timer_node* timer = claimed.pop_front()) {
+    chaos::point();
     ++fired;
     timer->fire(*timer);
   }

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include "../clock.h"
+#include "chaos.h"
 #include "io_operation.h"
 #include "scheduler.h"
 #include "wait_node.h"
@@ -251,6 +252,7 @@ task_state* worker::pop_overflow() noexcept {
 
 void worker::push_remote(task_state& task) noexcept {
   inbox_.push(task);
+  chaos::point();
   // seq_cst: FALLING ASLEEP, push side.
   if (state_.load(std::memory_order_seq_cst) == state::asleep) {
     notify();
@@ -261,8 +263,9 @@ void worker::push_remote(task_state& task) noexcept {
 
 void worker::notify() noexcept {
   // acq_rel: one notifier makes the system call.
-  if (state_.exchange(state::notified, std::memory_order_acq_rel) == state::asleep)
-    poller_.notify();
+  if (state_.exchange(state::notified, std::memory_order_acq_rel) != state::asleep) return;
+  chaos::point();
+  poller_.notify();
 }
 
 std::uint64_t worker::backlog_ns() const noexcept {
@@ -399,6 +402,7 @@ bool worker::rescue(worker& stuck) noexcept {
   found |= take_ready(stuck);
   poll_event events[poller::batch];
   const std::size_t count = stuck.poller_.wait(0, events);
+  chaos::point();
   for (std::size_t i = 0; i < count; ++i) {
     if (io_source* source = io_source::find(events[i].tag)) {
       source->on_event(events[i].readable, events[i].writable, events[i].hung_up);
@@ -455,6 +459,7 @@ std::size_t worker::dispatch(std::int64_t timeout_ns) noexcept {
   poll_event events[poller::batch];
   worker_counters::add(counters_.polls);
   const std::size_t count = poller_.wait(timeout_ns, events);
+  chaos::point();
   std::size_t delivered = 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (io_source* source = io_source::find(events[i].tag)) {
@@ -482,6 +487,7 @@ void worker::park() noexcept {
   idle_set& idle = scheduler_.idle();
   std::int64_t limit = sleep_limit_ns();
   idle.fall_asleep(index_);
+  chaos::point();
   // Somebody is busy, or was a moment ago: one of the sleepers looks after them.
   const bool watching =
       (others_active_ || idle.sleepers() != scheduler_.everyone()) && idle.become_watcher(index_);
@@ -527,7 +533,9 @@ void worker::sleep(std::int64_t timeout_ns) noexcept {
   if (notified || !inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
     timeout_ns = 0;
   worker_counters::add(counters_.parks);
+  chaos::point();
   dispatch(timeout_ns);
+  chaos::point();
   // acq_rel: what the notifier did before is seen.
   state_.exchange(state::awake, std::memory_order_acq_rel);
   if (!scheduler_.virtual_time()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../../runtime/detail/atomic.h"
+#include "../../runtime/detail/chaos.h"
 
 #include <cstdint>
 
@@ -48,6 +49,7 @@ class guarded_word {
     return (before & lock_bit) == 0 ? before : lock_contended();
   }
   void unlock(std::uint32_t state) noexcept {
+    chaos::point();
     // release: pairs with every acquire above. A store: nobody else changes a locked word.
     word_.store(state, std::memory_order_release);
   }
