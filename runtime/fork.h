@@ -1,9 +1,11 @@
 #pragma once
 
+#include "cancel.h"
 #include "spawn.h"
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <new>
 #include <vector>
 
@@ -75,6 +77,17 @@ class [[nodiscard]] fork_awaiter {
   };
 };
 
+/// Waits for the end of a cancelled child, whatever it is. Not cancellable itself: under a shield.
+class [[nodiscard]] abandoned_child : public join_operation {
+ public:
+  /// Null: there is nothing to wait for.
+  explicit abandoned_child(task_state* child) noexcept : join_operation(child) {}
+  bool await_ready() { return child_ == nullptr || join_operation::await_ready(); }
+  void await_resume() noexcept {
+    if (child_ != nullptr) retrieve(*child_);
+  }
+};
+
 }  // namespace detail
 
 /// A child that an idle worker may take while the parent goes on. Await it before the scope ends,
@@ -113,6 +126,21 @@ class [[nodiscard]] forked {
     }
   }
 
+  /// For fork_all, in place of the destructor's wait, which keeps the worker: give_up() takes the
+  /// child back or cancels it, newest first; then ended() waits for one that runs.
+  void give_up() noexcept {
+    if (state_ != detail::fork_state::offered) return;
+    state_ = detail::fork_state::empty;
+    detail::task_state& child = detail::block_of<T>::state(frame_);
+    if (detail::take_back(child)) return;
+    detail::await_adoption(child);
+    adopted_ = true;
+    detail::cancel(child);
+  }
+  [[nodiscard]] detail::abandoned_child ended() noexcept {
+    return detail::abandoned_child(adopted_ ? &detail::block_of<T>::state(frame_) : nullptr);
+  }
+
   detail::fork_awaiter<T> operator co_await() & noexcept { return detail::fork_awaiter<T>(*this); }
   detail::fork_awaiter<T> operator co_await() && noexcept { return detail::fork_awaiter<T>(*this); }
 
@@ -133,9 +161,7 @@ forked<T> fork(task<T> child) {
 namespace detail {
 
 template <class T>
-task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
-  std::deque<forked<T>> forks;  // stable addresses; destroyed newest first
-  for (auto& child : children) forks.emplace_back(std::move(child));
+task<vector_of_t<T>> await_forks(std::deque<forked<T>>& forks) {
   if constexpr (std::is_void_v<T>) {
     while (!forks.empty()) {
       co_await forks.back();
@@ -151,6 +177,24 @@ task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
     std::reverse(newest_first.begin(), newest_first.end());
     co_return newest_first;
   }
+}
+
+/// After a failure or cancellation the children are awaited, not left to their destructors: those
+/// would run other tasks on top of this one, also one that waits for this one.
+template <class T>
+task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
+  std::deque<forked<T>> forks;  // stable addresses
+  std::exception_ptr failure;
+  try {
+    for (auto& child : children) forks.emplace_back(std::move(child));
+    co_return co_await await_forks(forks);
+  } catch (...) {  // goes on when the children have ended
+    failure = std::current_exception();
+  }
+  for (auto fork = forks.rbegin(); fork != forks.rend(); ++fork) fork->give_up();
+  const cancel_shield shield;
+  for (; !forks.empty(); forks.pop_back()) co_await forks.back().ended();
+  std::rethrow_exception(failure);
 }
 
 }  // namespace detail

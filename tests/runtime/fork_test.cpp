@@ -212,6 +212,36 @@ TEST_P(Fork, ForkAll_TakesMoreThanTheDequeHolds) {
   });
 }
 
+task<> fail_after(event& gate) {
+  co_await gate.wait();
+  throw std::runtime_error("own");
+}
+/// Its child becomes a task of its own, because the parent waits for the other one in place.
+task<> fork_beside_failure(task<> child, event& gate) {
+  std::vector<task<>> children;
+  children.push_back(std::move(child));
+  children.push_back(fail_after(gate));
+  co_await fork_all(std::move(children));
+}
+
+TEST_P(Fork, ForkAll_FailingInTheChildBeforeItsParentEnds) {
+  run([]() -> task<> {
+    event never;
+    event inner;
+    event outer;
+    auto waits = [](event& gate) -> task<> { co_await gate.wait(); };
+    auto parent = spawn(fork_beside_failure(fork_beside_failure(waits(never), inner), outer));
+    co_await until_waiters(3);
+
+    inner.set();  // the child has to wait for its own child
+    outer.set();  // meanwhile the parent has to wait for it
+    const ending ended = co_await ending_of(parent);
+
+    EXPECT_EQ(ended, ending::error);
+    EXPECT_FALSE(never.has_waiters());
+  });
+}
+
 TEST_P(Fork, ForkAll_RethrowsAFailure) {
   run([]() -> task<> {
     std::vector<task<>> children;
