@@ -112,7 +112,8 @@ void wait_until_refused(const std::string& port) {
 // ---- All of them --------------------------------------------------------------------------------
 
 INSTANTIATE_TEST_SUITE_P(Programs, EveryProgram,
-                         testing::Values("weft-echo", "weft-httpd", "weft-load", "weft-demo"),
+                         testing::Values("weft-echo", "weft-httpd", "weft-load", "weft-demo",
+                                         "weft-stress"),
                          [](const auto& test) { return std::string(test.param).substr(5); });
 
 TEST_P(EveryProgram, Help_IsPrintedAndSucceeds) {

@@ -27,9 +27,8 @@ void baseline::check(const reporter& violated) {
 void baseline::check_ledger(const reporter& violated) const {
   const ledger left = take_ledger();
   const std::pair<const char*, std::int64_t> counts[] = {
-      {"tasks", left.tasks},     {"frames", left.frames},
-      {"timers", left.timers},   {"waiters", left.waiters},
-      {"bytes", left.bytes},     {"registrations", left.registrations},
+      {"tasks", left.tasks},     {"frames", left.frames}, {"timers", left.timers},
+      {"waiters", left.waiters}, {"bytes", left.bytes},   {"registrations", left.registrations},
       {"descriptors", left.fds},
   };
   std::string text;
@@ -64,10 +63,9 @@ void baseline::check_memory(const reporter& violated) {
   if (bytes <= most_bytes_) return;
   most_bytes_ = bytes;
   if (epochs_ <= settled_ || ++records_ < records_max) return;
-  violated(invariant::memory_baseline,
-           "grew in " + std::to_string(records_) + " of the last " +
-               std::to_string(epochs_ - settled_) + " epochs, to " + std::to_string(bytes) +
-               " bytes");
+  violated(invariant::memory_baseline, "grew in " + std::to_string(records_) + " of the last " +
+                                           std::to_string(epochs_ - settled_) + " epochs, to " +
+                                           std::to_string(bytes) + " bytes");
 }
 
 }  // namespace weft::stress

@@ -26,8 +26,8 @@ namespace {
 constexpr int preemption_signal = SIGURG;
 
 struct intensity {
-  std::uint64_t one_point_in;            // of the chaos points something happens at one in ...
-  std::chrono::microseconds between;     // preemptions, at most
+  std::uint64_t one_point_in;         // of the chaos points something happens at one in ...
+  std::chrono::microseconds between;  // preemptions, at most
   std::chrono::microseconds longest_nap;
 };
 constexpr std::array<intensity, chaos_level_max + 1> intensities{{
@@ -111,9 +111,8 @@ void preempt_one(random_stream& random) {
 void on_chaos_point() noexcept {
   static std::atomic<std::uint64_t> threads{0};
   static thread_local constinit std::uint64_t drawn = 0;
-  static thread_local const std::uint64_t own =
-      mix(hook_seed.load(std::memory_order_relaxed),
-          threads.fetch_add(1, std::memory_order_relaxed));
+  static thread_local const std::uint64_t own = mix(
+      hook_seed.load(std::memory_order_relaxed), threads.fetch_add(1, std::memory_order_relaxed));
   const std::uint64_t chances = one_point_in.load(std::memory_order_relaxed);
   if (chances == 0) return;
   const std::uint64_t dice = mix(own, ++drawn);

@@ -7,11 +7,11 @@ namespace weft::stress {
 
 std::string_view name_of(invariant which) noexcept {
   static constexpr std::array<std::string_view, invariant_count> names{
-      "no-lost-wakeup",     "exactly-once",          "exclusion",
-      "permits-conserved",  "items-conserved",       "first-in-first-out",
-      "timers-never-early", "cancellation",          "bytes-intact",
-      "nothing-left",       "descriptors-baseline",  "threads-baseline",
-      "memory-baseline",    "idle-is-idle",          "shutdown-ends",
+      "no-lost-wakeup",       "exactly-once",         "exclusion",
+      "permits-conserved",    "items-conserved",      "first-in-first-out",
+      "timers-never-early",   "cancellation",         "bytes-intact",
+      "nothing-left",         "descriptors-baseline", "threads-baseline",
+      "memory-baseline",      "idle-is-idle",         "shutdown-ends",
       "no-unexpected-failure"};
   return names[static_cast<std::size_t>(which)];
 }

@@ -33,7 +33,8 @@ void add_options(tools::arguments& line, command_line& into) {
   line.text("--workload", "NAME", into.workload, "one of --list-workloads; default all, in turn");
   line.number("--workers", "N", session.workers, {0, detail::idle_set::workers_max},
               "threads that run tasks; default 0: another number in each epoch");
-  line.seconds("--seconds", "S", session.length, "how long, for all workloads together; default 10");
+  line.seconds("--seconds", "S", session.length,
+               "how long, for all workloads together; default 10");
   line.text("--seed", "X", into.seed, "repeats the plan of an earlier run; default: a new one");
   line.number("--chaos", "LEVEL", session.chaos, {0, chaos_level_max},
               "how much threads are disturbed: 0 (not) to 3; default 1");
@@ -45,7 +46,8 @@ void add_options(tools::arguments& line, command_line& into) {
   line.flag("--progress", session.shows_progress, "show progress even if stderr is no terminal");
   line.flag("--quiet", session.is_quiet, "show no progress");
   line.flag("--list-workloads", into.lists_workloads, "print their names");
-  line.flag("--list-plants", into.lists_plants, "print the names of the faults that can be built in");
+  line.flag("--list-plants", into.lists_plants,
+            "print the names of the faults that can be built in");
 }
 
 std::uint64_t read_seed(const std::string& text) {
@@ -139,9 +141,8 @@ int stress_main(int argc, char** argv, std::vector<workload_entry> workloads) {
     return tools::arguments::bad_usage;
   }
   announce(chosen.session);
-  return tools::run_program("weft-stress", [&chosen] {
-    return run_session(chosen.session) ? 0 : tools::exit_failed;
-  });
+  return tools::run_program(
+      "weft-stress", [&chosen] { return run_session(chosen.session) ? 0 : tools::exit_failed; });
 }
 
 }  // namespace weft::stress

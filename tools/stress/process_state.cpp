@@ -60,9 +60,8 @@ void dump_threads(std::ostream& out) {
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
     const std::string stat = first_line_of(thread.path() / "stat");
     const std::size_t after_name = std::min(stat.rfind(')'), stat.size());
-    out << "  " << thread.path().filename().string() << ' '
-        << first_line_of(thread.path() / "comm") << ", state "
-        << stat.substr(std::min(after_name + 2, stat.size()), 1) << ", in "
+    out << "  " << thread.path().filename().string() << ' ' << first_line_of(thread.path() / "comm")
+        << ", state " << stat.substr(std::min(after_name + 2, stat.size()), 1) << ", in "
         << first_line_of(thread.path() / "wchan") << ", system call "
         << first_line_of(thread.path() / "syscall") << '\n';
   }

@@ -71,8 +71,7 @@ void print_text(std::ostream& out, const session_options& options, const session
 void print_json(std::ostream& out, const session_options& options, const session_report& report) {
   out << "{\"ok\": " << yes_or_no(report.is_complete && report.violation_count == 0)
       << ", \"seed\": " << options.seed << ", \"workers\": " << options.workers
-      << ", \"chaos\": " << options.chaos
-      << ", \"chaos_points\": " << yes_or_no(has_chaos_points())
+      << ", \"chaos\": " << options.chaos << ", \"chaos_points\": " << yes_or_no(has_chaos_points())
       << ", \"plant\": " << tools::json_string(planted_name(options))
       << ", \"complete\": " << yes_or_no(report.is_complete) << ", \"workloads\": ";
   print_list(out, report.workloads, print_workload);

@@ -18,9 +18,9 @@ struct workload_report {
   std::uint64_t cut_short = 0;  // epochs that a shutdown ended at a random instant
   std::uint64_t operations = 0;
   std::chrono::nanoseconds elapsed{0};
-  std::int64_t live_bytes = 0;                // after its last epoch
-  std::chrono::nanoseconds idle_cpu_max{0};   // of a second without work
-  double idle_wakeups_max = 0;                // in a second without work, of all workers
+  std::int64_t live_bytes = 0;               // after its last epoch
+  std::chrono::nanoseconds idle_cpu_max{0};  // of a second without work
+  double idle_wakeups_max = 0;               // in a second without work, of all workers
   std::chrono::nanoseconds shutdown_max{0};
 };
 

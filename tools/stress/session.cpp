@@ -94,6 +94,7 @@ class session {
   void run_to_end(runtime& on, workload& chosen, stage& where);
   void cut_short(runtime& on, workload& chosen, stage& where, random_stream& random);
   void check_idle(runtime& on);
+  void settle(workload& chosen);
   void shut_down(runtime& on);
   [[nodiscard]] epoch_plan plan_epoch(std::uint64_t seed, clock::time_point end,
                                       bool is_whole) const;
@@ -165,27 +166,32 @@ void session::run_epoch(const workload_entry& entry, const epoch_plan& plan,
   std::optional<one_cpu> squeezed;
   if (plan.chaos >= 2 && random.one_in(4)) squeezed.emplace(random.next());
   const std::unique_ptr<workload> chosen = entry.make();
-  {
-    runtime on({.workers = plan.workers, .max_blocking_threads = blocking_threads, .handle_sigint = false});
-    on.set_exception_handler([this](const exception_context& context) {
-      violated(invariant::no_unexpected_failure,
-               std::string(context.message) +
-                   (context.exception ? ": " + text_of(context.exception) : ""));
-    });
-    stage where(plan, entry.name, on, dog_, violations_, interruption());
-    ++current().epochs;
-    if (!plan.is_cut_short) {
-      run_to_end(on, *chosen, where);
-      if (current().epochs == 1 || random.one_in(8)) check_idle(on);
-    } else {
-      cut_short(on, *chosen, where, random);
-      ++current().cut_short;
-    }
-    shut_down(on);
-    chosen->settle();
-    shut_down(on);
-    chosen->check(where);
+  std::optional<runtime> alive;
+  runtime& on = alive.emplace(runtime_options{
+      .workers = plan.workers, .max_blocking_threads = blocking_threads, .handle_sigint = false});
+  on.set_exception_handler([&](const exception_context& context) {
+    const bool is_planned =
+        plan.is_cut_short && context.exception != nullptr && chosen->is_planned(context.exception);
+    if (is_planned) return;
+    violated(invariant::no_unexpected_failure,
+             std::string(context.message) +
+                 (context.exception ? ": " + text_of(context.exception) : ""));
+  });
+  stage where(plan, entry.name, on, dog_, violations_, interruption());
+  ++current().epochs;
+  if (!plan.is_cut_short) {
+    run_to_end(on, *chosen, where);
+    if (current().epochs == 1 || random.one_in(8)) check_idle(on);
+  } else {
+    cut_short(on, *chosen, where, random);
+    ++current().cut_short;
   }
+  shut_down(on);
+  settle(*chosen);
+  shut_down(on);
+  chosen->check(where);
+  const heartbeat ending(dog_, "the end of the runtime");
+  alive.reset();
 }
 
 void session::run_to_end(runtime& on, workload& chosen, stage& where) {
@@ -200,8 +206,8 @@ void session::run_to_end(runtime& on, workload& chosen, stage& where) {
 /// Everything is shut down while the workload is busy.
 void session::cut_short(runtime& on, workload& chosen, stage& where, random_stream& random) {
   auto main = on.spawn(run_watched(chosen, where), {.name = "workload"});
-  on.run(wait_a_while(std::chrono::microseconds(
-      random.spread(0, static_cast<std::uint64_t>(std::chrono::microseconds(cut_epoch_max).count())))));
+  on.run(wait_a_while(std::chrono::microseconds(random.spread(
+      0, static_cast<std::uint64_t>(std::chrono::microseconds(cut_epoch_max).count())))));
   shut_down(on);
   if (!main.done()) return;  // which shut_down has reported
   const std::exception_ptr error = main.exception();
@@ -209,12 +215,18 @@ void session::cut_short(runtime& on, workload& chosen, stage& where, random_stre
     violated(invariant::no_unexpected_failure, "the workload failed: " + text_of(error));
 }
 
+void session::settle(workload& chosen) {
+  const heartbeat waiting(dog_, "the end of the workload's own threads");
+  chosen.settle();
+}
+
 void session::shut_down(runtime& on) {
   const heartbeat waiting(dog_, "shutdown");
   const clock::time_point begin = clock::now();
   const bool is_clean = on.shutdown(options_.patience / 2);
   workload_report& report = current();
-  report.shutdown_max = std::max<std::chrono::nanoseconds>(report.shutdown_max, clock::now() - begin);
+  report.shutdown_max =
+      std::max<std::chrono::nanoseconds>(report.shutdown_max, clock::now() - begin);
   if (!is_clean) violated(invariant::shutdown_ends, "tasks were left after a cancellation of all");
 }
 
@@ -262,12 +274,12 @@ void session::end_hung(const std::string& who) {
     const std::lock_guard lock(mutex_);
     workload = running_;
   }
-  violations_.add(invariant::no_lost_wakeup, workload,
-                  "nothing done for " +
-                      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                         options_.patience)
-                                         .count()) +
-                      " ms by: " + who);
+  violations_.add(
+      invariant::no_lost_wakeup, workload,
+      "nothing done for " +
+          std::to_string(
+              std::chrono::duration_cast<std::chrono::milliseconds>(options_.patience).count()) +
+          " ms by: " + who);
   dump_everything(std::cerr);
   print_report(false);
   std::cout.flush();

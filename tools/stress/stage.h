@@ -27,7 +27,7 @@ struct epoch_plan {
   std::size_t workers = 1;
   std::size_t chaos = 0;
   plant planted = plant::none;
-  clock::duration length{};  // after it the workload winds down
+  clock::duration length{};   // after it the workload winds down
   bool is_cut_short = false;  // a shutdown cancels everything at a random instant
 };
 
@@ -94,12 +94,9 @@ class ticket_counter {
     issued_.fetch_add(count, std::memory_order_relaxed);
   }
   void complete() noexcept { completed_.fetch_add(1, std::memory_order_relaxed); }
-  void give_up() noexcept { given_up_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// After the end: all were completed or given up, each once.
-  [[nodiscard]] bool is_balanced() const noexcept {
-    return issued() == completed() + given_up_.load(std::memory_order_relaxed);
-  }
+  /// After the end: all were completed, each once.
+  [[nodiscard]] bool is_balanced() const noexcept { return issued() == completed(); }
   [[nodiscard]] std::uint64_t issued() const noexcept {
     return issued_.load(std::memory_order_relaxed);
   }
@@ -111,7 +108,6 @@ class ticket_counter {
   // Relaxed: read when everything has ended.
   std::atomic<std::uint64_t> issued_{0};
   std::atomic<std::uint64_t> completed_{0};
-  std::atomic<std::uint64_t> given_up_{0};
 };
 
 }  // namespace weft::stress

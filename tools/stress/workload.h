@@ -3,6 +3,7 @@
 #include "stage.h"
 #include <weft/runtime/task.h>
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,6 +28,11 @@ class workload {
   /// Works until on.is_over(), then ends by itself. Each participant that must get on has a
   /// heartbeat.
   virtual task<> run(stage& on) = 0;
+  /// Tasks fail so on purpose. Cut short, nobody may be left to see it.
+  [[nodiscard]] virtual bool is_planned(const std::exception_ptr& failure) const {
+    static_cast<void>(failure);
+    return false;
+  }
   /// After a first shutdown: ends the threads of its own, if it has any, which may have started
   /// tasks until then. A second shutdown follows.
   virtual void settle() {}

@@ -122,8 +122,7 @@ void foreign_threads::state::spawn_and_drop(stage& on, random_stream& random) {
 void foreign_threads::state::complete_promise(stage& on, random_stream& random) {
   promise<std::uint64_t> given_later;
   const std::uint64_t number = random.next();
-  auto handle = on.on().spawn(
-      await_promise(on, token(tasks), given_later.get_future(), number));
+  auto handle = on.on().spawn(await_promise(on, token(tasks), given_later.get_future(), number));
   if (random.one_in(2)) std::this_thread::sleep_for(random.up_to(100us));
   if (random.one_in(4)) handle.cancel();
   given_later.set_value(number);

@@ -154,8 +154,8 @@ task<std::uint64_t> grow_root(std::shared_ptr<tree> of, std::uint64_t seed, unsi
   co_return co_await grow(*of, seed, depth);
 }
 
-/// A planned failure, also one that groups have wrapped.
-bool is_planned(const std::exception_ptr& error) {
+/// Also one that groups have wrapped.
+bool is_planned_failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const planned_failure&) {
@@ -163,7 +163,7 @@ bool is_planned(const std::exception_ptr& error) {
   } catch (const exception_group& group) {
     const auto& all = group.exceptions();
     for (const std::exception_ptr& each : all) {
-      if (!is_planned(each)) return false;
+      if (!is_planned_failure(each)) return false;
     }
     return !all.empty();
   } catch (...) {  // anything else
@@ -177,14 +177,15 @@ void judge(stage& on, tree& grown, const expectation& expected, const result<std
            "nodes of a tree run after its end");
   if (ended.has_value()) {
     on.check(!expected.fails, invariant::exactly_once, "the failure of a node was lost");
-    on.check(*ended == expected.nodes, invariant::exactly_once, "a tree counts too many or too few");
+    on.check(*ended == expected.nodes, invariant::exactly_once,
+             "a tree counts too many or too few");
     on.check(grown.nodes.completed() == expected.nodes, invariant::exactly_once,
              "nodes of a tree ran twice or never");
   } else if (ended.cancelled()) {
     on.check(was_cancelled || on.plan().is_cut_short, invariant::cancellation,
              "a tree was cancelled that nobody cancelled");
   } else {
-    on.check(expected.fails && is_planned(ended.error()), invariant::no_unexpected_failure,
+    on.check(expected.fails && is_planned_failure(ended.error()), invariant::no_unexpected_failure,
              "a tree failed that was not told to");
   }
 }
@@ -213,6 +214,10 @@ task<> fork_join::grow_trees(stage& on, std::uint64_t number) {
     judge(on, *grown, expect_tree(seed, depth), ended, cancels);
     alive.beat(grown->nodes.completed());
   }
+}
+
+bool fork_join::is_planned(const std::exception_ptr& failure) const {
+  return is_planned_failure(failure);
 }
 
 task<> fork_join::run(stage& on) {

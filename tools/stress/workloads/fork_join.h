@@ -9,6 +9,7 @@ namespace weft::stress {
 class fork_join : public workload {
  public:
   task<> run(stage& on) override;
+  [[nodiscard]] bool is_planned(const std::exception_ptr& failure) const override;
 
  private:
   static task<> grow_trees(stage& on, std::uint64_t number);

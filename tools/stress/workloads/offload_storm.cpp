@@ -76,10 +76,9 @@ void judge(stage& on, const call_record& call, const result<std::uint64_t>& ende
 }  // namespace
 
 struct offload_storm::state {
-  std::atomic<std::int64_t> running{0};          // on the runtime's pool
+  std::atomic<std::int64_t> running{0};            // on the runtime's pool
   std::atomic<std::int64_t> running_elsewhere{0};  // on the executor
   std::atomic<std::int64_t> running_abandoned{0};
-  ticket_counter abandoned;
   std::unique_ptr<thread_pool_executor> elsewhere;
 
   shared_call any_call(stage& on, std::atomic<std::int64_t>& where, random_stream& random) {
@@ -90,7 +89,7 @@ struct offload_storm::state {
   task<std::uint64_t> call_executor(shared_call call);
   task<> call_and_cancel(stage& on, random_stream& random);
   task<> call_and_stop(stage& on, random_stream& random);
-  task<> call_and_abandon(stage& on, random_stream& random);
+  task<> call_and_abandon(random_stream& random);
   task<> call_in_turns(stage& on, std::uint64_t own);
 };
 
@@ -134,14 +133,12 @@ task<> offload_storm::state::call_and_stop(stage& on, random_stream& random) {
 }
 
 /// A call that goes on by itself.
-task<> offload_storm::state::call_and_abandon(stage& on, random_stream& random) {
-  auto work = [&on, this, length = random.up_to(300us)] {
+task<> offload_storm::state::call_and_abandon(random_stream& random) {
+  auto work = [this, length = random.up_to(300us)] {
     enlist_this_thread();
     running_abandoned.fetch_add(1);
     std::this_thread::sleep_for(length);
-    abandoned.complete();
     running_abandoned.fetch_sub(1);
-    static_cast<void>(on);
   };
   try {
     co_await wait_for(to_thread(abandon_on_cancel, work), 1us + random.up_to(200us));
@@ -158,7 +155,7 @@ task<> offload_storm::state::call_in_turns(stage& on, std::uint64_t own) {
         co_await call_and_stop(on, random);
         break;
       case 1:
-        co_await call_and_abandon(on, random);
+        co_await call_and_abandon(random);
         break;
       default:
         co_await call_and_cancel(on, random);
@@ -178,6 +175,16 @@ task<> offload_storm::run(stage& on) {
     for (std::uint64_t i = 0; i < callers; ++i) group.spawn(all.call_in_turns(on, i));
   };
   co_await with_task_group(body);
+}
+
+bool offload_storm::is_planned(const std::exception_ptr& failure) const {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const planned_failure&) {
+    return true;
+  } catch (...) {  // anything else
+    return false;
+  }
 }
 
 void offload_storm::check(stage& on) {

@@ -12,6 +12,7 @@ class offload_storm : public workload {
   ~offload_storm() override;
 
   task<> run(stage& on) override;
+  [[nodiscard]] bool is_planned(const std::exception_ptr& failure) const override;
   void check(stage& on) override;
 
  private:

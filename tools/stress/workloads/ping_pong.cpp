@@ -256,9 +256,9 @@ struct ping_pong::state {
 
   // Room for all tokens, so that nobody waits to pass one on.
   std::array<std::unique_ptr<channel<std::uint64_t>>, players> seats;
-  std::atomic<std::uint64_t> hops{0};      // relaxed: read when all have ended
-  std::atomic<std::size_t> in_flight{0};   // tokens that are on the way; relaxed: the last one to
-                                           // take one off the board closes the seats
+  std::atomic<std::uint64_t> hops{0};       // relaxed: read when all have ended
+  std::atomic<std::size_t> in_flight{0};    // tokens that are on the way; relaxed: the last one to
+                                            // take one off the board closes the seats
   std::atomic<std::uint64_t> hops_seen{0};  // by the tokens that were taken off; relaxed, as above
 
   task<> play(stage& on, std::size_t own) {
@@ -320,9 +320,9 @@ task<> ping_pong::run(stage& on) {
 void ping_pong::check(stage& on) {
   state& all = *state_;
   if (all.in_flight.load(std::memory_order_relaxed) != 0) return;  // it was cut short
-  on.check(all.hops.load(std::memory_order_relaxed) ==
-               all.hops_seen.load(std::memory_order_relaxed),
-           invariant::items_conserved, "tokens were lost or doubled on their way");
+  on.check(
+      all.hops.load(std::memory_order_relaxed) == all.hops_seen.load(std::memory_order_relaxed),
+      invariant::items_conserved, "tokens were lost or doubled on their way");
 }
 
 }  // namespace weft::stress
