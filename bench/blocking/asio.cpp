@@ -57,11 +57,7 @@ asio_task<> one_at_a_time(benchmark::State& state) {
   bench::count_items(state, blocking_loop::round_trips);
 }
 
-BENCHMARK(bench::on_asio<many_at_a_time>)
-    ->Name("blocking/batch100")
-    ->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_asio<one_at_a_time>)
-    ->Name("blocking/round_trip")
-    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<many_at_a_time>)->Name("blocking/batch100")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_asio<one_at_a_time>)->Name("blocking/round_trip")->Apply(bench::worker_counts);
 
 }  // namespace

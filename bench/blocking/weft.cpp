@@ -45,7 +45,7 @@ void with_pool(benchmark::State& state) {
   weft::run(Workload(state), options);
 }
 
-BENCHMARK(with_pool<many_at_a_time>)->Name("blocking/batch100")->Apply(bench::one_and_two_workers);
-BENCHMARK(with_pool<one_at_a_time>)->Name("blocking/round_trip")->Apply(bench::one_and_two_workers);
+BENCHMARK(with_pool<many_at_a_time>)->Name("blocking/batch100")->Apply(bench::worker_counts);
+BENCHMARK(with_pool<one_at_a_time>)->Name("blocking/round_trip")->Apply(bench::worker_counts);
 
 }  // namespace

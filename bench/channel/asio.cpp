@@ -104,7 +104,7 @@ asio_task<> many_to_many(benchmark::State& state) {
                                     : many_to_many_over<concurrent_channel<std::int64_t>>(state);
 }
 
-BENCHMARK(bench::on_asio<ping_pong>)->Name("channel/ping_pong")->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_asio<many_to_many>)->Name("channel/mpmc")->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<ping_pong>)->Name("channel/ping_pong")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_asio<many_to_many>)->Name("channel/mpmc")->Apply(bench::worker_counts);
 
 }  // namespace

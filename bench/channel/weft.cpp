@@ -72,7 +72,7 @@ weft::task<> many_to_many(benchmark::State& state) {
   bench::count_items(state, channel_loop::items);
 }
 
-BENCHMARK(bench::on_weft<ping_pong>)->Name("channel/ping_pong")->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_weft<many_to_many>)->Name("channel/mpmc")->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_weft<ping_pong>)->Name("channel/ping_pong")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<many_to_many>)->Name("channel/mpmc")->Apply(bench::worker_counts);
 
 }  // namespace

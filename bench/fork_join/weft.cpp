@@ -1,8 +1,15 @@
 #include "../support/weft_main.h"
-#include "config.h"
+#include "kernels.h"
 #include <weft/runtime/fork.h>
 
+#include <numeric>
+#include <utility>
+#include <vector>
+
 namespace {
+
+using fork_join::board;
+using fork_join::safe;
 
 weft::task<std::int64_t> fib(int n) {
   if (n < 2) co_return n;
@@ -28,6 +35,63 @@ weft::task<std::int64_t> skynet(std::int64_t from, std::int64_t count) {
   co_return sum;
 }
 
+weft::task<int> queens(board placed, int row) {
+  if (row == fork_join::queens) co_return 1;
+  std::vector<weft::task<int>> children;
+  for (int column = 0; column < fork_join::queens; ++column) {
+    if (!safe(placed, row, column)) continue;
+    board next = placed;
+    next[static_cast<std::size_t>(row)] = static_cast<char>(column);
+    children.push_back(queens(next, row + 1));
+  }
+  const std::vector<int> solutions = co_await weft::fork_all(std::move(children));
+  co_return std::accumulate(solutions.begin(), solutions.end(), 0);
+}
+
+weft::task<> multiply(const int* a, const int* b, int* c, int n) {
+  if (n == fork_join::block) {
+    fork_join::multiply_block(a, b, c);
+    co_return;
+  }
+  const auto [a11, a12, a21, a22] = fork_join::quarters(a, n);
+  const auto [b11, b12, b21, b22] = fork_join::quarters(b, n);
+  const auto [c11, c12, c21, c22] = fork_join::quarters(c, n);
+  const int half = n / 2;
+  {
+    auto first = weft::fork(multiply(a11, b11, c11, half));
+    auto second = weft::fork(multiply(a11, b12, c12, half));
+    auto third = weft::fork(multiply(a21, b11, c21, half));
+    co_await multiply(a21, b12, c22, half);
+    co_await third;
+    co_await second;
+    co_await first;
+  }
+  auto first = weft::fork(multiply(a12, b21, c11, half));
+  auto second = weft::fork(multiply(a12, b22, c12, half));
+  auto third = weft::fork(multiply(a22, b21, c21, half));
+  co_await multiply(a22, b22, c22, half);
+  co_await third;
+  co_await second;
+  co_await first;
+}
+
+weft::task<> run_queens(benchmark::State& state) {
+  for (auto _ : state) {
+    const int solutions = co_await queens(board{}, 0);
+    bench::require(solutions == fork_join::queens_result, "number of solutions");
+  }
+  bench::count_items(state, fork_join::queens_tasks);
+}
+
+weft::task<> run_matmul(benchmark::State& state) {
+  for (auto _ : state) {
+    fork_join::matrices of;
+    co_await multiply(of.a.data(), of.b.data(), of.c.data(), fork_join::matrix);
+    bench::require(of.right(), "product of the matrices");
+  }
+  bench::count_items(state, fork_join::block_products);
+}
+
 weft::task<> run_fib(benchmark::State& state) {
   for (auto _ : state) {
     const std::int64_t result = co_await fib(fork_join::fib_of);
@@ -44,9 +108,9 @@ weft::task<> run_skynet(benchmark::State& state) {
   bench::count_items(state, fork_join::nodes);
 }
 
-BENCHMARK(bench::on_weft<run_fib>)->Name("fork_join/fib32")->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_weft<run_skynet>)
-    ->Name("fork_join/skynet1M")
-    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_weft<run_fib>)->Name("fork_join/fib32")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<run_skynet>)->Name("fork_join/skynet1M")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<run_queens>)->Name("fork_join/nqueens10")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<run_matmul>)->Name("fork_join/matmul512")->Apply(bench::worker_counts);
 
 }  // namespace

@@ -1,8 +1,6 @@
 #include "../support/libuv_server.h"
 #include "config.h"
 
-static_assert(http_buffer == bench::uv_input_capacity, "all contenders read as much at a time");
-
 namespace {
 
 bench::reply answer(bench::uv_connection& connection, const char* input, std::size_t size,
@@ -16,5 +14,5 @@ bench::reply answer(bench::uv_connection& connection, const char* input, std::si
 
 int main(int argc, char** argv) {
   plaintext_responses();  // made before there are threads
-  return bench::run_libuv_server(argc, argv, answer);
+  return bench::run_libuv_server(argc, argv, answer, http_buffer);
 }

@@ -72,9 +72,9 @@ asio_task<> lock_contended_mutex(benchmark::State& state) {
                                     : lock_contended_over<shared_lock>(state);
 }
 
-BENCHMARK(bench::on_asio<lock_free_mutex>)->Name("mutex/free")->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<lock_free_mutex>)->Name("mutex/free")->Apply(bench::worker_counts);
 BENCHMARK(bench::on_asio<lock_contended_mutex>)
     ->Name("mutex/contended")
-    ->Apply(bench::one_and_two_workers);
+    ->Apply(bench::worker_counts);
 
 }  // namespace

@@ -20,6 +20,6 @@ asio_task<> enter_free_strand(benchmark::State& state) {
   bench::count_items(state, mutex_loop::free_locks);
 }
 
-BENCHMARK(bench::on_asio<enter_free_strand>)->Name("mutex/free")->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<enter_free_strand>)->Name("mutex/free")->Apply(bench::worker_counts);
 
 }  // namespace

@@ -40,9 +40,9 @@ weft::task<> lock_contended_mutex(benchmark::State& state) {
   bench::count_items(state, mutex_loop::contended_locks);
 }
 
-BENCHMARK(bench::on_weft<lock_free_mutex>)->Name("mutex/free")->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_weft<lock_free_mutex>)->Name("mutex/free")->Apply(bench::worker_counts);
 BENCHMARK(bench::on_weft<lock_contended_mutex>)
     ->Name("mutex/contended")
-    ->Apply(bench::one_and_two_workers);
+    ->Apply(bench::worker_counts);
 
 }  // namespace

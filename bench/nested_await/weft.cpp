@@ -33,11 +33,7 @@ weft::task<> await_deep(benchmark::State& state) {
   bench::count_items(state, nested_await::levels);
 }
 
-BENCHMARK(bench::on_weft<await_in_a_loop>)
-    ->Name("nested_await/loop")
-    ->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_weft<await_deep>)
-    ->Name("nested_await/deep_1M")
-    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_weft<await_in_a_loop>)->Name("nested_await/loop")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<await_deep>)->Name("nested_await/deep_1M")->Apply(bench::worker_counts);
 
 }  // namespace

@@ -12,13 +12,12 @@ asio_task<int> child(int number) {
   co_return number;
 }
 
-template <int Tasks>
-asio_task<> spawn_and_join(benchmark::State& state) {
+asio_task<> spawn_and_join(benchmark::State& state, int tasks) {
   const auto here = co_await asio::this_coro::executor;
-  std::vector<int> numbers(Tasks);
+  std::vector<int> numbers(tasks);
   for (auto _ : state) {
-    bench::join_counter children(Tasks);
-    for (int i = 0; i < Tasks; ++i) {
+    bench::join_counter children(tasks);
+    for (int i = 0; i < tasks; ++i) {
       asio::co_spawn(here, child(i),
                      [&children, slot = &numbers[i]](std::exception_ptr, int number) {
                        *slot = number;
@@ -27,16 +26,14 @@ asio_task<> spawn_and_join(benchmark::State& state) {
     }
     co_await children.wait();
     const auto sum = std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
-    bench::require(sum == spawn_join::expected_sum(Tasks), "sum of the tasks' numbers");
+    bench::require(sum == spawn_join::expected_sum(tasks), "sum of the tasks' numbers");
   }
-  bench::count_items(state, Tasks);
+  bench::count_items(state, tasks);
 }
 
-BENCHMARK(bench::on_asio<spawn_and_join<spawn_join::at_a_time>>)
-    ->Name("spawn_join/1000")
-    ->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_asio<spawn_and_join<spawn_join::in_batch>>)
-    ->Name("spawn_join/1M")
-    ->Apply(bench::one_and_two_workers);
+const bool registered = bench::register_counts(
+    "spawn_join", "tasks", spawn_join::task_counts, [](benchmark::State& state, int tasks) {
+      bench::run_asio(bench::workers(state), [&] { return spawn_and_join(state, tasks); });
+    });
 
 }  // namespace

@@ -6,8 +6,7 @@
 
 namespace spawn_join {
 
-inline constexpr int at_a_time = 1'000;
-inline constexpr int in_batch = 1'000'000;
+inline constexpr int task_counts[] = {10, 100, 1'000, 10'000, 100'000, 1'000'000};
 
 constexpr std::int64_t expected_sum(int tasks) {
   return std::int64_t{tasks} * (tasks - 1) / 2;

@@ -25,14 +25,7 @@ void spawn_and_join(benchmark::State& state, int tasks) {
   bench::count_items(state, tasks);
 }
 
-void at_a_time(benchmark::State& state) {
-  spawn_and_join(state, spawn_join::at_a_time);
-}
-void in_batch(benchmark::State& state) {
-  spawn_and_join(state, spawn_join::in_batch);
-}
-
-BENCHMARK(at_a_time)->Name("spawn_join/1000")->Apply(bench::one_and_two_workers);
-BENCHMARK(in_batch)->Name("spawn_join/1M")->Apply(bench::one_and_two_workers);
+const bool registered =
+    bench::register_counts("spawn_join", "tasks", spawn_join::task_counts, spawn_and_join);
 
 }  // namespace

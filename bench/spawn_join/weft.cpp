@@ -9,26 +9,23 @@ weft::task<int> child(int number) {
   co_return number;
 }
 
-template <int Tasks>
-weft::task<> spawn_and_join(benchmark::State& state) {
-  std::vector<weft::join_handle<int>> handles(Tasks);
+weft::task<> spawn_and_join(benchmark::State& state, int tasks) {
+  std::vector<weft::join_handle<int>> handles(static_cast<std::size_t>(tasks));
   for (auto _ : state) {
-    for (int i = 0; i < Tasks; ++i) handles[i] = weft::spawn(child(i));
+    for (int i = 0; i < tasks; ++i) handles[i] = weft::spawn(child(i));
     std::int64_t sum = 0;
     for (auto& handle : handles) {
       const int number = co_await handle;
       sum += number;
     }
-    bench::require(sum == spawn_join::expected_sum(Tasks), "sum of the tasks' numbers");
+    bench::require(sum == spawn_join::expected_sum(tasks), "sum of the tasks' numbers");
   }
-  bench::count_items(state, Tasks);
+  bench::count_items(state, tasks);
 }
 
-BENCHMARK(bench::on_weft<spawn_and_join<spawn_join::at_a_time>>)
-    ->Name("spawn_join/1000")
-    ->Apply(bench::one_and_two_workers);
-BENCHMARK(bench::on_weft<spawn_and_join<spawn_join::in_batch>>)
-    ->Name("spawn_join/1M")
-    ->Apply(bench::one_and_two_workers);
+const bool registered = bench::register_counts(
+    "spawn_join", "tasks", spawn_join::task_counts, [](benchmark::State& state, int tasks) {
+      bench::run_on_weft(state, spawn_and_join(state, tasks));
+    });
 
 }  // namespace

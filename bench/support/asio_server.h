@@ -83,4 +83,30 @@ inline int run_asio_server(int argc, char** argv, connection_handler handler) {
   return 0;
 }
 
+/// The other arrangement: one context for all threads; a handler runs on whichever is free.
+/// `beside` is a task that runs as long as the server does.
+inline int run_shared_asio_server(int argc, char** argv, connection_handler handler,
+                                  asio_task<> (*beside)()) {
+  const server_arguments arguments = parse_server_arguments(argc, argv);
+  raise_descriptor_limit();
+  {
+    std::vector<std::unique_ptr<asio::io_context>> contexts;
+    contexts.push_back(std::make_unique<asio::io_context>(arguments.workers));
+    auto& context = *contexts.front();
+    asio::signal_set stop(context, SIGTERM, SIGINT);
+    stop.async_wait([&context](boost::system::error_code, int) { context.stop(); });
+    asio::ip::tcp::acceptor acceptor(context, asio::ip::tcp::v4(), listen_and_announce(&arguments));
+    asio::co_spawn(context, accept_for_all(acceptor, contexts, handler), asio::detached);
+    asio::co_spawn(context, beside(), asio::detached);
+
+    std::vector<std::jthread> others;
+    for (int i = 1; i < arguments.workers; ++i) others.emplace_back([&context] { context.run(); });
+    context.run();
+    others.clear();
+    acceptor.close();
+  }
+  print_totals(answered::total);
+  return 0;
+}
+
 }  // namespace bench

@@ -4,9 +4,13 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
+#include <string>
+#include <thread>
 
 namespace bench {
 
@@ -18,22 +22,39 @@ inline void require(bool holds, const char* what) {
 }
 
 /// Wall clock decides; the CPU column is that of the whole process, all threads together.
-inline void with_workers(benchmark::internal::Benchmark* benchmark, int most) {
-  benchmark->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
-  for (int workers = 1; workers <= most; ++workers) benchmark->Arg(workers);
-}
 inline void one_worker(benchmark::internal::Benchmark* benchmark) {
-  with_workers(benchmark, 1);
+  benchmark->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime()->Arg(1);
 }
-inline void one_and_two_workers(benchmark::internal::Benchmark* benchmark) {
-  with_workers(benchmark, 2);
+
+/// For programs that have two threads by their nature.
+inline void two_threads(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime()->Arg(2);
+}
+
+/// 1, 2, 4 and so on, up to the number of CPUs, at least to 2.
+inline void worker_counts(benchmark::internal::Benchmark* benchmark) {
+  one_worker(benchmark);
+  const int cpus = static_cast<int>(std::thread::hardware_concurrency());
+  for (int workers = 2; workers <= std::max(cpus, 2); workers *= 2) benchmark->Arg(workers);
+}
+
+/// Registers `name/what:N` for each N; run(state, N) is the benchmark.
+inline bool register_counts(const std::string& name, const std::string& what,
+                            std::span<const int> counts,
+                            void (*run)(benchmark::State&, int count)) {
+  for (const int count : counts) {
+    const std::string sized = name + "/" + what + ":" + std::to_string(count);
+    const auto body = [run, count](benchmark::State& state) { run(state, count); };
+    benchmark::RegisterBenchmark(sized.c_str(), body)->Apply(worker_counts);
+  }
+  return true;
 }
 
 inline int workers(const benchmark::State& state) {
   return static_cast<int>(state.range(0));
 }
 
-/// Sets items_per_second; compare.py turns it into nanoseconds per item.
+/// Sets items_per_second; tools/bench turns it into nanoseconds per item.
 inline void count_items(benchmark::State& state, std::int64_t items_per_iteration) {
   state.SetItemsProcessed(state.iterations() * items_per_iteration);
 }

@@ -5,11 +5,10 @@
  *
  * The includer says what a connection does with what it received:
  *     size_t respond(struct connection*, const char* input, size_t size, const char** output,
- * uint64_t* messages); returns how many bytes of *output to send. Include this once, after
- * config.h. */
+ * uint64_t* messages); returns how many bytes of *output to send
+ * and how much is read at a time, `input_capacity`. Include this once, after config.h; _GNU_SOURCE
+ * has to be defined first, for accept4. */
 #pragma once
-
-#define _GNU_SOURCE /* accept4 */
 
 #include "server.h"
 
@@ -18,7 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-enum { input_capacity = 4096, events_per_wait = 256 };
+enum { events_per_wait = 256 };
 
 struct connection {
   int fd;

@@ -22,8 +22,6 @@ struct reply {
   std::size_t size;
 };
 
-inline constexpr std::size_t uv_input_capacity = 4096;
-
 struct uv_connection {
   uv_tcp_t handle;
   std::size_t carried;  // for the workload: state between two reads
@@ -35,7 +33,8 @@ using uv_respond = reply (*)(uv_connection&, const char* input, std::size_t size
 /// One loop on one thread. Accepted sockets come in through an inbox and an async handle.
 class uv_worker {
  public:
-  explicit uv_worker(uv_respond respond) : respond_(respond) {
+  uv_worker(uv_respond respond, std::size_t input_capacity)
+      : respond_(respond), buffer_(input_capacity) {
     uv_loop_init(&loop);
     loop.data = this;
     uv_async_init(&loop, &inbox_event_,
@@ -81,7 +80,7 @@ class uv_worker {
 
   static void lend_buffer(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
     auto& self = *static_cast<uv_worker*>(handle->loop->data);
-    *buffer = uv_buf_init(self.buffer_, sizeof self.buffer_);
+    *buffer = uv_buf_init(self.buffer_.data(), static_cast<unsigned>(self.buffer_.size()));
   }
 
   static void received(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
@@ -120,15 +119,15 @@ class uv_worker {
   uv_async_t inbox_event_;
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;
-  std::vector<int> inbox_;          // guarded by mutex_
-  char buffer_[uv_input_capacity];  // lent to one read at a time
+  std::vector<int> inbox_;    // guarded by mutex_
+  std::vector<char> buffer_;  // lent to one read at a time
 };
 
-inline int run_libuv_server(int argc, char** argv, uv_respond respond) {
+inline int run_libuv_server(int argc, char** argv, uv_respond respond, std::size_t input_capacity) {
   const server_arguments arguments = parse_server_arguments(argc, argv);
   raise_descriptor_limit();
   std::deque<uv_worker> workers;
-  for (int i = 0; i < arguments.workers; ++i) workers.emplace_back(respond);
+  for (int i = 0; i < arguments.workers; ++i) workers.emplace_back(respond, input_capacity);
 
   struct acceptor {
     std::deque<uv_worker>& workers;

@@ -6,16 +6,23 @@
 #include <weft/runtime/spawn.h>
 #include <weft/runtime/task.h>
 
+#include <utility>
+
 namespace bench {
 
-/// Gives the workload, `task<> f(benchmark::State&)`, a fresh runtime with state.range(0) workers.
-/// The timing loop is inside the workload, so starting and stopping the runtime is not measured.
-template <auto Workload>
-void on_weft(benchmark::State& state) {
+/// Runs the workload on a fresh runtime with state.range(0) workers. The timing loop is inside the
+/// workload, so starting and stopping the runtime is not measured.
+inline void run_on_weft(benchmark::State& state, weft::task<> workload) {
   weft::runtime_options options;
   options.workers = static_cast<std::size_t>(workers(state));
   options.handle_sigint = false;
-  weft::run(Workload(state), options);
+  weft::run(std::move(workload), options);
+}
+
+/// The same for a workload `task<> f(benchmark::State&)`.
+template <auto Workload>
+void on_weft(benchmark::State& state) {
+  run_on_weft(state, Workload(state));
 }
 
 }  // namespace bench

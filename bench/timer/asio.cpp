@@ -68,9 +68,7 @@ void sleepers(benchmark::State& state) {
   });
 }
 
-BENCHMARK(bench::on_asio<arm_and_cancel>)
-    ->Name("timer/arm_cancel")
-    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_asio<arm_and_cancel>)->Name("timer/arm_cancel")->Apply(bench::worker_counts);
 BENCHMARK(sleepers)->Name("timer/sleepers1M")->Apply(bench::once_per_worker_count);
 
 }  // namespace

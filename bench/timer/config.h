@@ -1,10 +1,11 @@
-// arm_cancel: tasks that put a time-out of a second around one yield; the time-out never fires.
-//             Per time-out.
+// arm_cancel: tasks that put a time-out of a second around one yield; the time-out never fires. Per
+//             time-out.
+// ready:      one task puts a time-out around something that is ready at once. Per time-out.
 // sleepers:   a million tasks that all sleep, then wake spread evenly over one second, in scattered
 //             order. Counters:
-//               cpu_ns_per_item  CPU of the process for one sleeper's whole life: start, sleep,
+//             cpu_ns_per_item    CPU of the process for one sleeper's whole life: start, sleep,
 //                                wake, end
-//               bytes_per_item   resident memory of one sleeping task
+//             bytes_per_item     resident memory of one sleeping task
 #pragma once
 
 #include <chrono>
@@ -17,8 +18,11 @@ inline constexpr int timeouts_each = 1'000;
 inline constexpr std::int64_t timeouts = std::int64_t{tasks} * timeouts_each;
 inline constexpr std::chrono::seconds timeout{1};
 
+inline constexpr int ready_timeouts = 10'000;
+
 inline constexpr int sleepers = 1'000'000;
-inline constexpr std::chrono::seconds arming{4};  // all sleep before the first wakes
+inline constexpr std::chrono::seconds arming{4};          // all sleep before the first wakes
+inline constexpr std::chrono::seconds python_arming{20};  // Python needs longer to start them
 
 /// When sleeper `number` wakes, counted from the start: a permutation of the microseconds of one
 /// second.

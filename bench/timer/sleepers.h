@@ -98,7 +98,7 @@ void run_sleepers(benchmark::State& state, auto workload) {
 }
 
 inline void once_per_worker_count(benchmark::internal::Benchmark* benchmark) {
-  one_and_two_workers(benchmark);
+  worker_counts(benchmark);
   benchmark->Iterations(1)->Unit(benchmark::kMillisecond);
 }
 

@@ -22,6 +22,22 @@ weft::task<> arm_and_cancel(benchmark::State& state) {
   bench::count_items(state, timer_loop::timeouts);
 }
 
+weft::task<int> at_once(int number) {
+  co_return number;
+}
+
+weft::task<> guard_what_is_ready(benchmark::State& state) {
+  for (auto _ : state) {
+    int sum = 0;
+    for (int i = 0; i < timer_loop::ready_timeouts; ++i) {
+      const int one = co_await weft::wait_for(at_once(1), timer_loop::timeout);
+      sum += one;
+    }
+    bench::require(sum == timer_loop::ready_timeouts, "number of time-outs");
+  }
+  bench::count_items(state, timer_loop::ready_timeouts);
+}
+
 weft::task<> sleeper(weft::clock::time_point wakes_at) {
   co_await weft::sleep_until(wakes_at);
 }
@@ -52,9 +68,8 @@ void sleepers(benchmark::State& state) {
   });
 }
 
-BENCHMARK(bench::on_weft<arm_and_cancel>)
-    ->Name("timer/arm_cancel")
-    ->Apply(bench::one_and_two_workers);
+BENCHMARK(bench::on_weft<arm_and_cancel>)->Name("timer/arm_cancel")->Apply(bench::worker_counts);
+BENCHMARK(bench::on_weft<guard_what_is_ready>)->Name("timer/ready")->Apply(bench::worker_counts);
 BENCHMARK(sleepers)->Name("timer/sleepers1M")->Apply(bench::once_per_worker_count);
 
 }  // namespace

@@ -1,37 +1,37 @@
 #include "../support/asio_main.h"
 #include "config.h"
 
+#include <numeric>
+
 namespace {
 
 using bench::asio_task;
 namespace asio = bench::asio;
 
-asio_task<> yielder(int& yields) {
-  for (int i = 0; i < yield_loop::yields; ++i) {
-    co_await bench::asio_yield();
-    ++yields;
-  }
+asio_task<> yielder(int wanted, int& yields) {
+  for (yields = 0; yields < wanted; ++yields) co_await bench::asio_yield();
 }
 
-asio_task<> yield_in_turn(benchmark::State& state) {
+asio_task<> yield_in_turn(benchmark::State& state, int tasks) {
   const auto here = co_await asio::this_coro::executor;
-  std::vector<int> counts(yield_loop::tasks);
+  const int each = yield_loop::all_yields / tasks;
+  std::vector<int> counts(tasks);
   for (auto _ : state) {
-    bench::join_counter children(yield_loop::tasks);
+    bench::join_counter children(tasks);
     for (int& count : counts) {
-      count = 0;
-      asio::co_spawn(here, yielder(count), [&children](std::exception_ptr) { children.done(); });
+      asio::co_spawn(here, yielder(each, count),
+                     [&children](std::exception_ptr) { children.done(); });
     }
     co_await children.wait();
-    std::int64_t yields = 0;
-    for (const int count : counts) yields += count;
-    bench::require(yields == yield_loop::all_yields, "number of yields");
+    const int yields = std::accumulate(counts.begin(), counts.end(), 0);
+    bench::require(yields == each * tasks, "number of yields");
   }
-  bench::count_items(state, yield_loop::all_yields);
+  bench::count_items(state, each * tasks);
 }
 
-BENCHMARK(bench::on_asio<yield_in_turn>)
-    ->Name("yield/1000_tasks")
-    ->Apply(bench::one_and_two_workers);
+const bool registered = bench::register_counts(
+    "yield", "tasks", yield_loop::task_counts, [](benchmark::State& state, int tasks) {
+      bench::run_asio(bench::workers(state), [&] { return yield_in_turn(state, tasks); });
+    });
 
 }  // namespace

@@ -1,0 +1,23 @@
+use bench::server::{self, Answered};
+use bench::Config;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const CONFIG: Config = Config(include_str!("config.h"));
+const ECHO_BUFFER: usize = 4096;
+
+async fn echo(mut stream: TcpStream) {
+    let mut messages = Answered::default();
+    let mut buffer = [0; ECHO_BUFFER];
+    while let Ok(count) = stream.read(&mut buffer).await {
+        if count == 0 || stream.write_all(&buffer[..count]).await.is_err() {
+            break;
+        }
+        messages.0 += 1;
+    }
+}
+
+pub fn main() {
+    assert_eq!(CONFIG.number("echo_buffer"), ECHO_BUFFER);
+    server::run(echo, async {});
+}
