@@ -1,5 +1,7 @@
 """tools/bench: what it computes, and how it answers bad arguments. Measures nothing."""
 
+import importlib.machinery
+import importlib.util
 import io
 import json
 import pathlib
@@ -215,6 +217,31 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((worse.returncode, better.returncode), (1, 0), worse.stderr + better.stderr)
         self.assertIn("1 regressions", worse.stdout)
         self.assertIn("1 faster", better.stdout)
+
+
+class Gate(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        loader = importlib.machinery.SourceFileLoader("gate_run", str(ROOT / "bench/gate/run"))
+        cls.gate = importlib.util.module_from_spec(importlib.util.spec_from_loader("gate_run", loader))
+        loader.exec_module(cls.gate)
+
+    def test_one_more_system_call_in_ten_is_dearer(self):
+        self.assertEqual(self.gate.verdict("system_calls", 4.0, 4.1), "DEARER")
+        self.assertEqual(self.gate.verdict("system_calls", 4.0, 4.01), "")
+
+    def test_instructions_may_differ_a_little(self):
+        self.assertEqual(self.gate.verdict("instructions", 1000, 1030), "")
+        self.assertEqual(self.gate.verdict("instructions", 1000, 1050), "DEARER")
+        self.assertEqual(self.gate.verdict("instructions", 1000, 900), "cheaper")
+
+    def test_what_has_no_baseline_fails(self):
+        self.assertEqual(self.gate.verdict("allocations", None, 0), "NO BASELINE")
+
+    def test_bad_arguments_exit_with_2(self):
+        ran = subprocess.run([ROOT / "bench/gate/run", "/nowhere"], capture_output=True, text=True)
+        self.assertEqual(ran.returncode, 2)
+        self.assertIn("is not built", ran.stderr)
 
 
 if __name__ == "__main__":
