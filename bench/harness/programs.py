@@ -117,9 +117,10 @@ def find(build):
 class Job:
     """Benchmarks of one program that run in one go, for one round."""
 
-    def __init__(self, program, names, label, min_time):
-        self.program, self.names, self.label, self.min_time = program, names, label, min_time
-        self.group = program.workload
+    def __init__(self, program, names, min_time):
+        self.program, self.names, self.min_time = program, names, min_time
+        self.group, self.who = program.workload, program.stem
+        self.label = f"{self.group} {self.who}"
 
     def run(self, items_seen):
         """Yields (workload, contender, threads, unit, value, more). Everyone has to do the same number of items."""
@@ -152,8 +153,7 @@ def jobs(build, options, problems):
             if options.quick and (ALONE in benchmark or (sized and sized[0] not in QUICK_SIZES)):
                 continue
             (alone if ALONE in benchmark else together).append(name)
-        label = f"{program.workload} {program.stem}"
         if together:
-            planned.append(Job(program, together, label, options.min_time))
-        planned += [Job(program, [name], label, options.min_time) for name in alone]
+            planned.append(Job(program, together, options.min_time))
+        planned += [Job(program, [name], options.min_time) for name in alone]
     return planned

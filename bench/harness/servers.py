@@ -147,8 +147,8 @@ class Job:
         self._start, self._client, self._options = start, client, options
         self._pinned = threads == 1 and not options.unpinned and os.cpu_count() > 1
         self.name = f"{workload.name}/connections:{connections}"
+        self.group, self.who = self.name, contender
         self.label = f"{self.name} {contender}, {threads} threads"
-        self.group = self.name
 
     def run(self, _):
         """Yields (workload, contender, threads, unit, value, more)."""

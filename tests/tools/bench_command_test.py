@@ -128,8 +128,6 @@ class Files(unittest.TestCase):
 
 
 class Programs(unittest.TestCase):
-    OPTIONS = session.Options(only=[], contenders=[], threads=None, quick=True, rounds=1, min_time=0.01, seconds=1, unpinned=False)
-
     def program(self, lines):
         script = f"print({lines!r})"
         return programs.LineProgram("yield", "python", [sys.executable, "-c", script])
@@ -137,13 +135,13 @@ class Programs(unittest.TestCase):
     def test_a_line_becomes_time_and_cpu_per_item(self):
         line = json.dumps({"benchmark": "yield/tasks:10/workers:2", "contender": "go", "items": 50, "iterations": 2,
                            "seconds": 1e-6, "cpu_seconds": 2e-6})
-        job = programs.Job(self.program(line), ["x"], "label", 0.01)
+        job = programs.Job(self.program(line), ["x"], 0.01)
         self.assertEqual(list(job.run({})), [("yield/tasks:10", "go", 2, "ns", 10.0, {"CPU ns": 20.0})])
 
     def test_who_does_other_work_than_the_others_is_refused(self):
         line = json.dumps({"benchmark": "yield/tasks:10/workers:2", "contender": "go", "items": 50, "iterations": 2,
                            "seconds": 1e-6, "cpu_seconds": 2e-6})
-        job = programs.Job(self.program(line), ["x"], "label", 0.01)
+        job = programs.Job(self.program(line), ["x"], 0.01)
         with self.assertRaisesRegex(programs.Failed, "50 items an iteration; others have 51"):
             list(job.run({"yield/tasks:10": 51}))
 
@@ -158,9 +156,9 @@ class Programs(unittest.TestCase):
         self.assertLessEqual(stems, set(contenders.PACKAGES))
 
     def test_rounds_go_forth_and_back(self):
-        jobs = [programs.Job(self.program(""), [], name, 1) for name in "abc"]
-        self.assertEqual([job.label for job in session.in_turns(jobs, 0)], list("abc"))
-        self.assertEqual([job.label for job in session.in_turns(jobs, 1)], list("cba"))
+        jobs = [programs.Job(programs.LineProgram("yield", who, []), [], 1) for who in ("asio", "go", "weft")]
+        self.assertEqual([job.who for job in session.in_turns(jobs, 0)], ["asio", "go", "weft"])
+        self.assertEqual([job.who for job in session.in_turns(jobs, 1)], ["weft", "go", "asio"])
 
 
 class ProgressBar(unittest.TestCase):
