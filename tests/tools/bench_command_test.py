@@ -225,16 +225,16 @@ class Gate(unittest.TestCase):
         loader.exec_module(cls.gate)
 
     def test_one_more_system_call_in_ten_is_dearer(self):
-        self.assertEqual(self.gate.verdict("system_calls", 4.0, 4.1), "DEARER")
-        self.assertEqual(self.gate.verdict("system_calls", 4.0, 4.01), "")
+        self.assertEqual(self.gate.verdict("echo", "system_calls", 4.0, 4.1), "DEARER")
+        self.assertEqual(self.gate.verdict("echo", "system_calls", 4.0, 4.01), "")
 
     def test_instructions_may_differ_a_little(self):
-        self.assertEqual(self.gate.verdict("instructions", 1000, 1030), "")
-        self.assertEqual(self.gate.verdict("instructions", 1000, 1050), "DEARER")
-        self.assertEqual(self.gate.verdict("instructions", 1000, 900), "cheaper")
+        self.assertEqual(self.gate.verdict("echo", "instructions", 1000, 1030), "")
+        self.assertEqual(self.gate.verdict("echo", "instructions", 1000, 1050), "DEARER")
+        self.assertEqual(self.gate.verdict("echo", "instructions", 1000, 900), "cheaper")
 
     def test_what_has_no_baseline_fails(self):
-        self.assertEqual(self.gate.verdict("allocations", None, 0), "NO BASELINE")
+        self.assertEqual(self.gate.verdict("echo", "allocations", None, 0), "NO BASELINE")
 
     def test_bad_arguments_exit_with_2(self):
         ran = subprocess.run([ROOT / "bench/gate/run", "/nowhere"], capture_output=True, text=True)
