@@ -334,7 +334,7 @@ static void open_all(struct connection* connections) {
   for (int i = 0; i < options.connections; ++i) {
     if (!options.churn) open_connection(&connections[i]);
     start_request(&connections[i], clock_ns(CLOCK_MONOTONIC));
-    if (i == 0 || i % 64 == 63) { /* let the server accept */
+    if (i == 0 || i % 256 == 255) { /* let the server accept */
       run_until(clock_ns(CLOCK_MONOTONIC) + 20000000);
     }
     if (answer_size == 0) wrong_answer("none came");
