@@ -90,9 +90,7 @@ class channel {
   void close() noexcept;
 
   /// Snapshots.
-  [[nodiscard]] bool closed() const noexcept {
-    return is_closed();
-  }
+  [[nodiscard]] bool closed() const noexcept { return is_closed(); }
   [[nodiscard]] std::size_t size() const noexcept {
     const detail::spin_guard guard(lock_);
     return buffer_.size();
