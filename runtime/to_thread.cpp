@@ -4,8 +4,6 @@
 #include "error.h"
 
 #include <cerrno>
-#include <span>
-#include <string_view>
 
 namespace weft::detail {
 namespace {
@@ -25,32 +23,25 @@ job_state send(task_state& task, blocking_job& job) noexcept {
   return pool_of(task).submit(job) ? job_state::sent : job_state::refused;
 }
 
-/// As much of a task's name as there is, and as fits: a cancellation allocates nothing.
-void copy_name(const task_state& task, std::span<char> into) noexcept {
-  // acquire: pairs with the release in extra_of.
-  const task_extra* extra = task.extra.load(std::memory_order_acquire);
-  const std::string_view name =
-      extra == nullptr || extra->name.empty() ? "a task without a name" : extra->name;
-  into[name.copy(into.data(), into.size() - 1)] = '\0';
-}
-
 }  // namespace
 
 // ---- thread_wait --------------------------------------------------------------------------------
 
 bool thread_wait::publish() noexcept {
   unlink = withdraw_or_stop;
-  run = [](blocking_job& self) noexcept {
-    auto& wait = static_cast<thread_wait&>(self);
-    wait.call_(wait);
-  };
-  finish = [](blocking_job& self) noexcept { wake(*static_cast<thread_wait&>(self).task); };
+  run = run_here;
   state_ = send(*task, *this);
   return state_ != job_state::refused;
 }
 
 void thread_wait::take() const {
   check_accepted(state_);
+}
+
+void thread_wait::run_here(blocking_job& self) noexcept {
+  auto& wait = static_cast<thread_wait&>(self);
+  wait.call_(wait);
+  wake(*wait.task);
 }
 
 unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
@@ -64,26 +55,15 @@ unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
 // ---- abandonable_wait ---------------------------------------------------------------------------
 
 abandonable_job::abandonable_job() noexcept {
-  run = [](blocking_job& self) noexcept { static_cast<abandonable_job&>(self).call(); };
-  finish = [](blocking_job& self) noexcept {
+  run = [](blocking_job& self) noexcept {
     auto& job = static_cast<abandonable_job&>(self);
+    job.call();
     phase expected = phase::pending;
     // acq_rel: see decided. Once it is abandoned, task and awaiter may be gone.
     if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_acq_rel))
       wake(*job.task);
     job.drop_reference();
   };
-}
-
-bool abandonable_job::abandon() noexcept {
-  phase expected = phase::pending;
-  // acq_rel: see decided.
-  if (!decided.compare_exchange_strong(expected, phase::abandoned, std::memory_order_acq_rel))
-    return false;
-  copy_name(*task, name);
-  survivor.store(name, std::memory_order_release);  // release: see survivor
-  request_stop();
-  return true;
 }
 
 void abandonable_job::drop_reference() noexcept {
@@ -113,7 +93,14 @@ unlink_result abandonable_wait::withdraw_or_abandon(wait_node& self) noexcept {
     job.drop_reference();
     return unlink_result::removed;
   }
-  return job.abandon() ? unlink_result::removed : unlink_result::completed;
+  auto expected = abandonable_job::phase::pending;
+  // acq_rel: see decided.
+  if (!job.decided.compare_exchange_strong(expected, abandonable_job::phase::abandoned,
+                                           std::memory_order_acq_rel)) {
+    return unlink_result::completed;
+  }
+  job.request_stop();
+  return unlink_result::removed;
 }
 
 }  // namespace weft::detail

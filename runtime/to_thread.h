@@ -134,6 +134,7 @@ class thread_wait : public leaf_operation<thread_wait>, public blocking_job {
   friend leaf_operation<thread_wait>;
   bool try_now() noexcept { return false; }
   bool publish() noexcept;
+  static void run_here(blocking_job& self) noexcept;
   static unlink_result withdraw_or_stop(wait_node& self) noexcept;
 
   void (*call_)(thread_wait&) noexcept;
@@ -168,7 +169,7 @@ class [[nodiscard]] thread_operation : public thread_wait {
   call_outcome<value_type> outcome_;
 };
 
-/// A job that outlives its awaiter when that is cancelled, and its runtime when it does not end.
+/// A job that outlives its awaiter when that is cancelled.
 struct abandonable_job : blocking_job {
   enum class phase : std::uint8_t { pending, finished, abandoned };
 
@@ -180,8 +181,6 @@ struct abandonable_job : blocking_job {
   virtual void call() noexcept = 0;
   virtual void request_stop() noexcept = 0;
   void drop_reference() noexcept;
-  /// Nobody waits any more. False: it was done already, and has woken the task.
-  bool abandon() noexcept;
 
   task_state* task = nullptr;
   //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange:
@@ -191,8 +190,6 @@ struct abandonable_job : blocking_job {
   //   written by  awaiter and pool
   //   pairing     acq_rel: the last one frees the job and sees what the other did
   atomic<int> references{1};
-  // Of the task that gave it up, cut off; behind `survivor`.
-  char name[48];
 };
 
 class abandonable_wait : public leaf_operation<abandonable_wait> {
@@ -280,8 +277,7 @@ detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
 }
 
 /// As to_thread, but a cancelled await ends at once: f goes on by itself (its std::stop_token is
-/// triggered, if it takes one), and its outcome is dropped. f must own what it uses: it may even
-/// outlive the runtime, which waits for it no longer than runtime_options::shutdown_timeout.
+/// triggered, if it takes one), and its outcome is dropped. f must own what it uses.
 /// Cost: one allocation.
 template <class F, class... Args>
   requires blocking_job<F, Args...>

@@ -1,9 +1,9 @@
 #include "blocking_pool.h"
 
 #include "chaos.h"
-#include "spin_lock.h"
 #include "sys.h"
 
+#include <cerrno>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -13,23 +13,10 @@
 
 namespace weft::detail {
 
-/// A thread, in one of the pool's lists until it has departed or is left to itself.
 struct blocking_pool::worker_thread : list_node {
   std::thread thread;
   std::condition_variable wake;
-  // Guarded by the pool's mutex.
-  blocking_job* handed = nullptr;
-  // Written with the pool's mutex or `guard`, read with both.
-  blocking_job* running = nullptr;
-  spin_lock guard;
-  bool left_alone = false;  // guarded by guard
-
-  /// The call has returned. False: the pool has left us alone and may be gone.
-  bool end_call() noexcept {
-    const spin_guard hold(guard);
-    running = nullptr;
-    return !left_alone;
-  }
+  blocking_job* handed = nullptr;  // guarded by the pool's mutex
 };
 
 blocking_pool::blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive) noexcept
@@ -43,8 +30,7 @@ bool blocking_pool::submit(blocking_job& job) noexcept {
   const std::lock_guard lock(mutex_);
   if (stopped_) return false;
   if (worker_thread* idle = idle_.pop_front()) {
-    busy_.push_back(*idle);
-    idle->handed = idle->running = &job;
+    idle->handed = &job;
     idle->wake.notify_one();  // under the lock: afterwards the thread may end
   } else if (threads_ >= threads_max_ || !start_thread(job)) {
     if (threads_ == 0) return false;
@@ -70,7 +56,6 @@ bool blocking_pool::start_thread(blocking_job& first) noexcept {
   }
   auto* made = new (std::nothrow) worker_thread;
   if (made == nullptr) return false;
-  made->running = &first;
   // Signals belong to the threads of the program: a pool thread takes none.
   sigset_t all, before;
   sigfillset(&all);
@@ -83,10 +68,8 @@ bool blocking_pool::start_thread(blocking_job& first) noexcept {
     delete made;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!started) return false;
-  busy_.push_back(*made);
-  ++threads_;
-  return true;
+  if (started) ++threads_;
+  return started;
 }
 
 void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
@@ -98,12 +81,6 @@ void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
   while (job != nullptr) {
     job->run(*job);
     chaos::point();
-    const bool at_home = self.end_call();
-    job->finish(*job);
-    if (!at_home) {
-      delete &self;
-      return;
-    }
     std::unique_lock lock(mutex_);
     --pending_;
     job = next_job(self, lock);
@@ -113,8 +90,7 @@ void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
 /// The next job for this thread, or null when it has to end. Called with mutex_ held.
 blocking_job* blocking_pool::next_job(worker_thread& self,
                                       std::unique_lock<std::mutex>& lock) noexcept {
-  if (blocking_job* queued = queue_.pop_front()) return self.running = queued;
-  intrusive_list<worker_thread>::unlink(self);
+  if (blocking_job* queued = queue_.pop_front()) return queued;
   if (!stopped_) {
     idle_.push_front(self);
     const auto until = std::chrono::steady_clock::now() + keep_alive_;
@@ -123,6 +99,7 @@ blocking_job* blocking_pool::next_job(worker_thread& self,
     }
     if (blocking_job* handed = std::exchange(self.handed, nullptr)) return handed;
     if (self.linked()) intrusive_list<worker_thread>::unlink(self);
+    if (blocking_job* queued = queue_.pop_front()) return queued;
   }
   join_departed();
   departed_.push_back(self);
@@ -138,55 +115,12 @@ void blocking_pool::join_departed() noexcept {
   }
 }
 
-std::string blocking_pool::stop(std::chrono::steady_clock::time_point until) noexcept {
+void blocking_pool::stop() noexcept {
   std::unique_lock lock(mutex_);
   stopped_ = true;
   while (worker_thread* idle = idle_.pop_front()) idle->wake.notify_one();
-  const auto ended = [this] { return threads_ == 0; };
-  std::string survivors;
-  if (until != std::chrono::steady_clock::time_point::max() &&
-      !all_ended_.wait_until(lock, until, ended)) {
-    survivors = leave_survivors();
-    run_queued(lock);
-  }
-  all_ended_.wait(lock, ended);
+  all_ended_.wait(lock, [this] { return threads_ == 0; });
   join_departed();
-  return survivors;
-}
-
-/// Called with mutex_ held. The threads of survivors are ours no more when it returns.
-std::string blocking_pool::leave_survivors() noexcept {
-  std::string names;
-  worker_thread* next = nullptr;
-  for (worker_thread* each = busy_.front(); each != nullptr; each = next) {
-    next = busy_.after(*each);
-    const spin_guard hold(each->guard);  // the job stays while it counts as running
-    if (each->running == nullptr) continue;
-    // acquire: see survivor.
-    const char* name = each->running->survivor.load(std::memory_order_acquire);
-    if (name == nullptr) continue;
-    try {
-      names.append("  ").append(name).append("\n");
-    } catch (const std::bad_alloc&) {  // a shorter report
-    }
-    intrusive_list<worker_thread>::unlink(*each);
-    each->thread.detach();
-    each->left_alone = true;
-    --threads_;
-    --pending_;
-  }
-  return names;
-}
-
-/// What has waited for a thread that does not come back is done here. Called with mutex_ held.
-void blocking_pool::run_queued(std::unique_lock<std::mutex>& lock) noexcept {
-  while (blocking_job* job = queue_.pop_front()) {
-    lock.unlock();
-    job->run(*job);
-    job->finish(*job);
-    lock.lock();
-    --pending_;
-  }
 }
 
 std::size_t blocking_pool::threads() const noexcept {

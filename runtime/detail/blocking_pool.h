@@ -10,36 +10,22 @@
 // that jobs queue first in first out, without bound in the pool itself: each waits for a task that
 // awaits it.
 //
-// A call that never returns cannot be stopped by anybody. If its job owns all that it uses, and
-// nobody waits for it any more, the pool that stops leaves it to itself when the time is up: the
-// thread is detached, and from then on touches nothing but the job and its own block. All other
-// jobs are waited for, however long they take, because they use what belongs to others.
-//
 // Rejected: one condition variable for all (a herd, and a lost wake-up when a timed-out thread
 // consumes it).
 
-#include "atomic.h"
 #include "intrusive_list.h"
 
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
-#include <string>
 #include <thread>
 
 namespace weft::detail {
 
-/// One call to make. On a pool thread run() makes it, once, then finish() tells who waits for it;
-/// the job may be gone when finish() returns.
+/// One call to make. run() happens once, on a pool thread; the job may be gone when it returns.
 struct blocking_job : list_node {
   void (*run)(blocking_job& self) noexcept = nullptr;
-  void (*finish)(blocking_job& self) noexcept = nullptr;
-  /// Not null: nobody waits for the job, which owns all that it uses, so that it may outlive the
-  /// pool; what a report calls it then. A string that lives in the job.
-  //   written by  who gave up waiting for the job, once, while it is queued or runs
-  //   read by     stop(), any thread; release/acquire: the string is complete
-  atomic<const char*> survivor{nullptr};
 };
 
 class blocking_pool {
@@ -56,10 +42,7 @@ class blocking_pool {
   bool withdraw(blocking_job& job) noexcept;
 
   /// Runs what is queued to its end, joins all threads, refuses what comes later. Idempotent.
-  /// Survivors (see blocking_job) that still run at `until` are left to themselves: their names, one
-  /// a line.
-  std::string stop(std::chrono::steady_clock::time_point until =
-                       std::chrono::steady_clock::time_point::max()) noexcept;
+  void stop() noexcept;
 
   [[nodiscard]] std::size_t threads() const noexcept;
   /// Jobs queued or running.
@@ -72,8 +55,6 @@ class blocking_pool {
   void serve(worker_thread& self, blocking_job* first) noexcept;
   blocking_job* next_job(worker_thread& self, std::unique_lock<std::mutex>& lock) noexcept;
   void join_departed() noexcept;
-  std::string leave_survivors() noexcept;
-  void run_queued(std::unique_lock<std::mutex>& lock) noexcept;
 
   const std::size_t threads_max_;
   const std::chrono::milliseconds keep_alive_;
@@ -81,7 +62,6 @@ class blocking_pool {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   intrusive_list<blocking_job> queue_;
-  intrusive_list<worker_thread> busy_;
   intrusive_list<worker_thread> idle_;      // the one that slept last in front
   intrusive_list<worker_thread> departed_;  // ended or about to: to be joined
   std::condition_variable all_ended_;

@@ -8,7 +8,6 @@
 
 #include <cassert>
 #include <cstdio>
-#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -125,29 +124,12 @@ scheduler::scheduler(scheduler_options options)
 }
 
 scheduler::~scheduler() {
-  stop_blocking();
-  // A task that had to wait for its blocking call although it should have been destroyed.
-  if (alive() > 0) destroy_tasks();
+  blocking_.stop();
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   // release: the index may be used again.
   schedulers[index_].store(nullptr, std::memory_order_release);
-}
-
-void scheduler::stop_blocking() noexcept {
-  const std::string survivors = blocking_.stop(patience_);
-  if (survivors.empty()) return;
-  try {
-    const std::string message =
-        "blocking calls that did not end within the shutdown time-out were left to themselves; "
-        "they had been abandoned by:\n" +
-        survivors;
-    exception_context context;
-    context.message = message;
-    report(context);
-  } catch (const std::bad_alloc&) {  // there is nobody left to tell
-  }
 }
 
 void scheduler::start_threads() {
@@ -295,7 +277,7 @@ std::vector<task_state*> scheduler::pin_all() {
 }
 
 /// Cancels what is alive now. False: nothing was, the runtime is quiet.
-bool scheduler::begin_round(bool (*end)(task_state&) noexcept) {
+bool scheduler::begin_round() {
   std::vector<task_state*> tasks = pin_all();
   if (tasks.empty()) return false;
   // One more than the marked tasks, until all are marked: the round does not end while it begins.
@@ -305,7 +287,7 @@ bool scheduler::begin_round(bool (*end)(task_state&) noexcept) {
     if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
   }
   for (task_state* task : tasks) {
-    end(*task);
+    cancel(*task);
     drop_handle(*task);
   }
   swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
@@ -350,8 +332,7 @@ bool scheduler::shutdown(std::chrono::milliseconds timeout) {
         "shutdown() called on a worker: call it from a thread outside the runtime");
   }
   const auto until = std::chrono::steady_clock::now() + timeout;
-  patience_ = until;
-  while (begin_round(cancel)) {
+  while (begin_round()) {
     if (await_round(until)) continue;
     destroy_survivors();
     return false;
@@ -366,12 +347,8 @@ void scheduler::destroy_survivors() {
   exception_context context;
   context.message = survivors;
   report(context);
-  destroy_tasks();
-}
-
-/// The workers destroy what is queued instead of resuming it; what waits is unlinked and queued. A
-/// task that waits for a blocking call stays until that has returned.
-void scheduler::destroy_tasks() {
+  // From now on the workers destroy what is queued instead of resuming it; what waits is unlinked
+  // and queued.
   destroying_.store(true, std::memory_order_relaxed);
   for (int rounds = 0; rounds < 100; ++rounds) {
     std::vector<task_state*> tasks = pin_all();

@@ -6,8 +6,7 @@
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
 // then on. With one, the thread that calls run() is the worker while it runs.
 // Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn;
-// then the destructor joins the blocking pool and the workers. Blocking calls that were abandoned
-// and do not end within the time of the last shutdown() are reported and left to themselves.
+// then the blocking pool is joined, then the workers.
 
 #include "blocking_pool.h"
 #include "worker.h"
@@ -124,12 +123,10 @@ class scheduler {
  private:
   void start_threads();
   void stop_threads() noexcept;
-  bool begin_round(bool (*end)(task_state&) noexcept);
+  bool begin_round();
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
   void destroy_survivors();
-  void destroy_tasks();
-  void stop_blocking() noexcept;
   void run_loop();
 
   // Immutable after the constructor.
@@ -141,8 +138,6 @@ class scheduler {
 
   idle_set idle_;
   blocking_pool blocking_;
-  // How long the destructor waits for abandoned calls; set by shutdown().
-  std::chrono::steady_clock::time_point patience_ = std::chrono::steady_clock::time_point::max();
   clock::time_point virtual_now_{};  // the one worker only
 
   // Tasks spawned and ended on foreign threads; relaxed statistics.

@@ -1,5 +1,4 @@
 #include "runtimes.h"
-#include <weft/runtime/detail/scheduler.h>
 #include <weft/runtime/detail/sys.h>
 #include <weft/runtime/gather.h>
 #include <weft/runtime/select.h>
@@ -18,7 +17,6 @@
 #include <latch>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -452,126 +450,6 @@ TEST_P(ToThread, AwaitedTwice_IsAnInvalidState) {
     EXPECT_EQ(once, 1);
     EXPECT_TRUE(refused);
   });
-}
-
-// ---- Calls that outlast their runtime
-
-class ToThreadAtTheEnd : public ::testing::TestWithParam<std::size_t> {
- protected:
-  /// Runs `body` on a runtime that has no patience once it has ended. What was reported meanwhile.
-  template <class F>
-  std::string reports_of(F body, std::function<void()> when_told = [] {}) {
-    std::string told;
-    std::optional<runtime> rt;
-    rt.emplace(runtime_options{.workers = GetParam(), .shutdown_timeout = 0ms});
-    rt->set_exception_handler([&](const exception_context& context) {
-      told += context.message;
-      when_told();
-    });
-    rt->run(std::move(body));
-    rt.reset();
-    return told;
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Workers, ToThreadAtTheEnd, ::testing::Values(1, 4));
-
-task<> abandonable_pass(std::shared_ptr<gate> door) {
-  const auto pass = [door] { door->pass(); };
-  co_await to_thread(abandon_on_cancel, pass);
-}
-
-TEST_P(ToThreadAtTheEnd, AbandonedCallThatDoesNotReturn_IsReportedByNameAndLeftToItself) {
-  auto door = std::make_shared<gate>();
-
-  const std::string told = reports_of([&]() -> task<> {
-    auto caller = spawn(abandonable_pass(door), {.name = "the impatient one"});
-    co_await door->begun();
-    caller.cancel();
-    (void)co_await ending_of(caller);
-  });
-
-  EXPECT_THAT(told, HasSubstr("the impatient one"));
-  door->open();
-  for (const std::weak_ptr left = std::exchange(door, nullptr); !left.expired();)
-    std::this_thread::yield();  // the call ends by itself, and takes its own with it
-}
-
-TEST_P(ToThreadAtTheEnd, AbandonedCallOfATaskThatTheShutdownCancels_IsLeftToItselfToo) {
-  auto door = std::make_shared<gate>();
-
-  const std::string told = reports_of([&]() -> task<> {
-    spawn(abandonable_pass(door)).detach();
-    co_await door->begun();
-  });
-
-  EXPECT_THAT(told, HasSubstr("a task without a name"));
-  door->open();
-  for (const std::weak_ptr left = std::exchange(door, nullptr); !left.expired();)
-    std::this_thread::yield();
-}
-
-TEST_P(ToThreadAtTheEnd, AbandonedCallThatReturnsInTime_IsWaitedFor) {
-  std::atomic<bool> returned{false};
-  std::string told;
-  std::optional<runtime> rt;
-  rt.emplace(runtime_options{.workers = GetParam()});
-  rt->set_exception_handler([&](const exception_context& context) { told += context.message; });
-  const auto slow = [&](const std::stop_token& stop) {
-    wait_for_stop(stop);
-    returned = true;
-  };
-  rt->run([&]() -> task<> {
-    auto caller = co_await spawn_waiting(
-        [&]() -> task<> { co_await to_thread(abandon_on_cancel, std::ref(slow)); });
-    caller.cancel();
-  });
-
-  rt.reset();
-
-  EXPECT_TRUE(returned);
-  EXPECT_EQ(told, "");
-}
-
-TEST_P(ToThreadAtTheEnd, AwaitedCall_IsWaitedForHoweverLongItTakes) {
-  gate door;
-  std::atomic<bool> returned{false};
-  const auto pass = [&] {
-    door.pass();
-    returned = true;
-  };
-
-  const std::string told = reports_of(
-      [&]() -> task<> {
-        spawn([&]() -> task<> { co_await to_thread(std::ref(pass)); }).detach();
-        co_await door.begun();
-      },
-      [&] { door.open(); });
-
-  EXPECT_THAT(told, HasSubstr("did not end within the shutdown time-out"));
-  EXPECT_TRUE(returned);
-}
-
-TEST(ToThreadScheduler, SchedulerThatIsDestroyed_WaitsForACallAndDestroysItsTask) {
-  gate door;
-  auto token = std::make_shared<int>();
-  std::optional<detail::scheduler> core;
-  core.emplace(detail::scheduler_options{});
-  auto caller = detail::spawn_task(
-      *core,
-      [](gate& way, std::shared_ptr<int>) -> task<> {
-        const auto pass = [&way] { way.pass(); };
-        co_await to_thread(std::ref(pass));
-      }(door, token),
-      spawn_options{}, 0);
-  caller.detach();
-  auto main = detail::spawn_task(*core, door.begun(), spawn_options{}, 0);
-  core->run_until_done(*main.state());
-  std::thread opener([&] { door.open(); });
-
-  core.reset();
-
-  EXPECT_EQ(token.use_count(), 1);
-  opener.join();
 }
 
 }  // namespace
