@@ -74,6 +74,58 @@ TEST(Histogram, Add_CountsBoth) {
   EXPECT_EQ(one.max(), 3ms);
 }
 
+TEST(Histogram, RecordSeries_RecordsEachOfThem) {
+  for (const auto interval : {1ns, 7ns, 100ns, 3'000ns}) {
+    for (const auto shortest : {0ns, 1ns, 500ns, 20'000ns, 30'000ns}) {
+      histogram series;
+      histogram one_by_one;
+
+      series.record_series(20'000ns, shortest, interval, 3);
+      for (auto value = 20'000ns; value >= shortest; value -= interval) {
+        for (int i = 0; i < 3; ++i) one_by_one.record(value);
+      }
+
+      ASSERT_EQ(series.count(), one_by_one.count());
+      EXPECT_EQ(series.max(), one_by_one.max());
+      for (const double fraction : {0.0, 0.01, 0.3, 0.5, 0.77, 0.99}) {
+        EXPECT_EQ(series.percentile(fraction), one_by_one.percentile(fraction));
+      }
+    }
+  }
+}
+
+TEST(Histogram, RecordSeriesOfMany_IsNotSlow) {
+  histogram series;
+
+  series.record_series(10min, 0ns, 1ns);
+
+  EXPECT_EQ(series.count(), 600'000'000'001U);
+}
+
+TEST(Histogram, Correct_AddsWhatAStallHasHeldUp) {
+  // A message each millisecond for a second; then a stall, which lets one wait for a second.
+  histogram values;
+  for (int i = 0; i < 1'000; ++i) values.record(100us);
+  values.record(1s);
+
+  values.correct(1ms);
+
+  EXPECT_EQ(values.count(), 2'000U);  // 999 ms, 998 ms, ... 1 ms were missed
+  EXPECT_EQ(values.max(), 1s);
+  EXPECT_LT(values.percentile(0.5), 110us);
+  EXPECT_NEAR(static_cast<double>(values.percentile(0.75).count()), 0.5e9, 0.01e9);
+}
+
+TEST(Histogram, CorrectWithoutALongWait_ChangesNothing) {
+  histogram values;
+  for (int i = 1; i <= 1'000; ++i) values.record(std::chrono::microseconds(i));
+
+  values.correct(1ms);
+  values.correct(0ns);
+
+  EXPECT_EQ(values.count(), 1'000U);
+}
+
 TEST(Histogram, RecordFromThreads_LosesNothing) {
   histogram values;
   const auto record_many = [&] {

@@ -27,6 +27,26 @@ TEST(LoadStatistics, Answers_AreCountedFromAnyThread) {
   EXPECT_EQ(seen.errors(), 0U);
 }
 
+TEST(LoadStatistics, MessagesHeldUp_CountAsLatenciesOnly) {
+  load_statistics seen;
+
+  seen.answered(1ms);
+  seen.held_up(10ms, 2ms, 2ms);
+
+  EXPECT_EQ(seen.messages(), 1U);
+  EXPECT_EQ(seen.latency().count(), 6U);
+  EXPECT_EQ(seen.latency().max(), 10ms);
+}
+
+TEST(LoadStatistics, MeanInterval_IsThatOfOneConnection) {
+  load_statistics seen;
+  EXPECT_EQ(seen.mean_interval(1s, 4), 0ns);
+
+  for (int i = 0; i < 100; ++i) seen.answered(1ms);
+
+  EXPECT_EQ(seen.mean_interval(1s, 4), 40ms);
+}
+
 TEST(LoadStatistics, TheFirstError_IsKept) {
   load_statistics seen;
 

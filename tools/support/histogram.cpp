@@ -14,7 +14,7 @@ namespace {
 constexpr int precision_bits = 7;
 constexpr std::uint64_t parts = std::uint64_t{1} << precision_bits;
 constexpr int value_bits = 40;
-constexpr std::uint64_t longest = (std::uint64_t{1} << value_bits) - 1;
+constexpr std::uint64_t longest_kept = (std::uint64_t{1} << value_bits) - 1;
 
 constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
   const int shift = std::max(0, static_cast<int>(std::bit_width(value)) - precision_bits - 1);
@@ -29,11 +29,20 @@ constexpr std::uint64_t end_of(std::size_t bucket) noexcept {
   return ((leading + 1) << shift) - 1;
 }
 
-constexpr std::size_t bucket_count = bucket_of(longest) + 1;
+constexpr std::uint64_t begin_of(std::size_t bucket) noexcept {
+  return bucket == 0 ? 0 : end_of(bucket - 1) + 1;
+}
+
+constexpr std::size_t bucket_count = bucket_of(longest_kept) + 1;
 
 static_assert(end_of(bucket_of(255)) == 255);
 static_assert(end_of(bucket_of(256)) == 257);
-static_assert(end_of(bucket_count - 1) == longest);
+static_assert(end_of(bucket_count - 1) == longest_kept);
+
+/// What is kept of a duration: a number that has a bucket.
+std::uint64_t kept(std::chrono::nanoseconds value) noexcept {
+  return static_cast<std::uint64_t>(std::clamp<std::int64_t>(value.count(), 0, longest_kept));
+}
 
 template <class Number>
 void add_to(Number& counter, Number amount) noexcept {
@@ -57,14 +66,44 @@ void raise_to(std::int64_t& highest, std::int64_t value) noexcept {
 histogram::histogram() : buckets_(bucket_count) {}
 
 void histogram::record(duration value) noexcept {
-  const std::int64_t kept = std::clamp<std::int64_t>(value.count(), 0, longest);
-  add_to<std::uint64_t>(buckets_[bucket_of(static_cast<std::uint64_t>(kept))], 1);
-  raise_to(max_, kept);
+  const std::uint64_t number = kept(value);
+  add_to<std::uint64_t>(buckets_[bucket_of(number)], 1);
+  raise_to(max_, static_cast<std::int64_t>(number));
+}
+
+void histogram::record_series(duration longest, duration shortest, duration interval,
+                              std::uint64_t times) noexcept {
+  if (longest < shortest || longest < duration::zero()) return;
+  const auto step = static_cast<std::uint64_t>(interval.count());
+  const std::uint64_t top = kept(longest);
+  const std::uint64_t bottom = kept(shortest);
+  const std::size_t last = bucket_of(top);
+  for (std::size_t i = bucket_of(bottom); i <= last; ++i) {
+    // Those of top - k step that are not less than a number: k from 0 to (top - number) / step.
+    const auto not_less = [&](std::uint64_t number) {
+      return number > top ? 0 : (top - number) / step + 1;
+    };
+    const std::uint64_t here = not_less(std::max(begin_of(i), bottom)) - not_less(end_of(i) + 1);
+    if (here > 0) add_to(buckets_[i], here * times);
+  }
+  raise_to(max_, static_cast<std::int64_t>(top));
 }
 
 void histogram::add(const histogram& other) noexcept {
   for (std::size_t i = 0; i < bucket_count; ++i) add_to(buckets_[i], read(other.buckets_[i]));
   raise_to(max_, read(other.max_));
+}
+
+void histogram::correct(duration interval) noexcept {
+  if (interval <= duration::zero()) return;
+  // From short to long: what is added to a bucket comes from longer ones, and is not taken for
+  // measured when its turn comes.
+  for (std::size_t i = 0; i < bucket_count; ++i) {
+    const std::uint64_t times = read(buckets_[i]);
+    if (times == 0) continue;
+    const auto value = std::min(duration(static_cast<std::int64_t>(end_of(i))), max());
+    record_series(value - interval, interval, interval, times);
+  }
 }
 
 std::uint64_t histogram::count() const noexcept {

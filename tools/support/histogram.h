@@ -24,8 +24,20 @@ class histogram {
   /// Negative durations count as zero, too long ones as the longest.
   void record(duration value) noexcept;
 
+  /// Records `longest`, longest - interval, longest - 2 interval, ... while they are not less than
+  /// `shortest`, each so many times. However many they are, the cost is that of looking at each
+  /// bucket. Requires: interval > 0.
+  void record_series(duration longest, duration shortest, duration interval,
+                     std::uint64_t times = 1) noexcept;
+
   /// Adds all that the other one has counted.
   void add(const histogram& other) noexcept;
+
+  /// Adds what coordinated omission has left out: who means to measure each `interval`, and waits for
+  /// one answer for longer than that, has missed those that would have waited for the rest of it. So
+  /// each value v stands for v - interval, v - 2 interval, ... as well, down to interval (Tene's
+  /// correction, as in HdrHistogram and wrk). Nothing for an interval of zero.
+  void correct(duration interval) noexcept;
 
   [[nodiscard]] std::uint64_t count() const noexcept;
   [[nodiscard]] duration max() const noexcept;

@@ -87,15 +87,20 @@ class schedule {
     period_ = share(connections);
   }
 
-  /// When the next message should be sent; `now` if nothing was planned.
-  /// Nothing at the end.
+  /// When the next message should be sent; `now` if nothing was planned. Nothing at the end.
   [[nodiscard]] std::optional<clock::time_point> next(clock::time_point now,
                                                       clock::time_point end) noexcept {
-    if (left_ == 0) return std::nullopt;
+    const clock::time_point planned = period_ > 0ns ? next_ : now;
+    if (left_ == 0 || planned >= end) return std::nullopt;
     --left_;
-    const clock::time_point planned = period_ > 0ns ? std::exchange(next_, next_ + period_) : now;
-    if (planned >= end) return std::nullopt;
+    next_ += period_;
     return planned;
+  }
+
+  /// Nothing more is sent. What was planned before `end` has waited until now.
+  void give_up(clock::time_point now, clock::time_point end, load_statistics& seen) const noexcept {
+    const clock::time_point last = std::min(now, end);
+    if (period_ > 0ns && next_ < last) seen.held_up(now - next_, now - last, period_);
   }
 
  private:
@@ -109,6 +114,7 @@ class schedule {
 /// What the connections of a run share.
 struct run_state {
   load_statistics& seen;
+  const clock::time_point planned_end;
   // Connections that go on.
   //   written by  each connection, once, when it ends
   //   read by     drive(), after the end, as a statistic (relaxed)
@@ -159,7 +165,10 @@ task<> converse(tcp_stream& connection, Exchange exchange, schedule times, run_s
     clock::time_point now = clock::now();
     for (;;) {
       const auto planned = times.next(now, run.end.load(std::memory_order_relaxed));
-      if (!planned) co_return;
+      if (!planned) {
+        times.give_up(now, run.planned_end, run.seen);
+        co_return;
+      }
       if (*planned > now) co_await sleep_until(*planned);
 
       std::string_view unsent = exchange.begin();
@@ -168,8 +177,7 @@ task<> converse(tcp_stream& connection, Exchange exchange, schedule times, run_s
         if (unsent.empty()) {
           co_await connection.readable();
         } else {
-          // Both at once: a server that echoes while we only send would block,
-          // and so would we.
+          // Both at once: a server that echoes while we only send would block, and so would we.
           const auto ready = co_await select(connection.readable(), connection.writable());
           (void)ready;
           send_some(connection, unsent);
@@ -236,7 +244,7 @@ task<clock::duration> drive(std::vector<tcp_stream>& connections, const load_tar
   const echo_noise noise(target.is_http() ? 0 : plan.size);
   const clock::time_point begin = clock::now();
   const clock::time_point end = plan.length > 0ms ? begin + plan.length : clock::time_point::max();
-  run_state run{.seen = seen, .active = count, .end = end, .all_ended = {}};
+  run_state run{.seen = seen, .planned_end = end, .active = count, .end = end, .all_ended = {}};
 
   auto body = [&](task_group& group) -> task<> {
     for (std::size_t i = 0; i < count; ++i) {

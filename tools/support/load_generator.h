@@ -26,24 +26,21 @@ struct load_plan {
   std::chrono::milliseconds patience{5'000};
 };
 
-/// The address behind a target's host and port. Throws std::system_error that
-/// names them.
+/// The address behind a target's host and port. Throws std::system_error that names them.
 [[nodiscard]] task<socket_address> find_address(const load_target& target);
 
-/// Opens connections, a batch at a time so that the server's backlog holds
-/// them. Ends early, with fewer of them, when `stop` is set. Throws
-/// std::system_error if one cannot be had.
+/// Opens connections, a batch at a time so that the server's backlog holds them. Ends early, with
+/// fewer of them, when `stop` is set. Throws std::system_error if one cannot be had.
 [[nodiscard]] task<std::vector<tcp_stream>> connect_all(const socket_address& to, std::size_t count,
                                                         event& stop);
 
-/// Sends messages on all connections at once, each waiting for its answer
-/// before the next, until the plan is fulfilled or `stop` is set. Answers are
-/// checked. Gives the time it took.
+/// Sends messages on all connections at once, each waiting for its answer before the next, until the
+/// plan is fulfilled or `stop` is set. Answers are checked. Gives the time it took.
 ///
-/// With a rate, messages have their times beforehand, and latency counts from
-/// the time at which a message should have been sent: one that had to wait for
-/// a stalled server has waited (Tene, "How not to measure latency": coordinated
-/// omission). Without a rate it counts from the sending.
+/// With a rate, messages have their times beforehand, and latency counts from the time at which a
+/// message should have been sent: one that had to wait for a stalled server has waited, even if it
+/// could not be sent any more at the end (Tene, "How not to measure latency": coordinated omission).
+/// Without a rate it counts from the sending; see load_statistics::mean_interval.
 [[nodiscard]] task<clock::duration> drive(std::vector<tcp_stream>& connections,
                                           const load_target& target, const load_plan& plan,
                                           load_statistics& seen, event& stop);

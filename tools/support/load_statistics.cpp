@@ -19,6 +19,11 @@ void load_statistics::answered(std::chrono::nanoseconds latency) noexcept {
   mine.latency.record(latency);
 }
 
+void load_statistics::held_up(std::chrono::nanoseconds longest, std::chrono::nanoseconds shortest,
+                              std::chrono::nanoseconds interval) noexcept {
+  shards_[thread_number() % shard_count].latency.record_series(longest, shortest, interval);
+}
+
 void load_statistics::failed(std::string_view reason, std::uint64_t count) {
   errors_.fetch_add(count, std::memory_order_relaxed);
   const std::scoped_lock lock(mutex_);
@@ -44,6 +49,14 @@ histogram load_statistics::latency() const {
   histogram sum;
   for (const shard& each : shards_) sum.add(each.latency);
   return sum;
+}
+
+std::chrono::nanoseconds load_statistics::mean_interval(std::chrono::nanoseconds elapsed,
+                                                        std::size_t connections) const noexcept {
+  const auto all = static_cast<double>(messages());
+  if (all == 0) return std::chrono::nanoseconds::zero();
+  const auto interval = elapsed * (static_cast<double>(connections) / all);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(interval);
 }
 
 }  // namespace weft::tools

@@ -19,6 +19,11 @@ class load_statistics {
   /// One message was answered rightly, this long after it should have been sent.
   void answered(std::chrono::nanoseconds latency) noexcept;
 
+  /// Messages that should have been sent `interval` after one another could not be sent, and have
+  /// waited from `longest` to `shortest`: these count as latencies, not as messages.
+  void held_up(std::chrono::nanoseconds longest, std::chrono::nanoseconds shortest,
+               std::chrono::nanoseconds interval) noexcept;
+
   /// Something went wrong `count` times; the first reason is kept.
   void failed(std::string_view reason, std::uint64_t count = 1);
 
@@ -26,6 +31,11 @@ class load_statistics {
   [[nodiscard]] std::uint64_t errors() const noexcept;
   [[nodiscard]] std::string first_error() const;
   [[nodiscard]] histogram latency() const;
+
+  /// The time between two messages of one of so many connections, on average; zero if there were
+  /// none. What a run without a rate is corrected with.
+  [[nodiscard]] std::chrono::nanoseconds mean_interval(std::chrono::nanoseconds elapsed,
+                                                       std::size_t connections) const noexcept;
 
  private:
   // Threads that record take turns with these; a thread usually has one for itself.
