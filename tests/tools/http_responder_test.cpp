@@ -82,7 +82,10 @@ TEST(HttpResponder, Query_IsNoPartOfTheRoute) {
 
 TEST(HttpResponder, AbsoluteTarget_IsUnderstood) {
   EXPECT_EQ(answer(request("GET http://a/plaintext HTTP/1.1")).out, plaintext);
-  EXPECT_EQ(answer(request("GET http://b/plaintext HTTP/1.1")).status(), 400);
+  EXPECT_EQ(answer(request("GET HTTP://B:80/plaintext HTTP/1.1")).out, plaintext);
+  EXPECT_EQ(answer(request("GET http://b HTTP/1.1")).status(), 404);
+  EXPECT_EQ(answer(request("GET http:///plaintext HTTP/1.1")).status(), 400);
+  EXPECT_EQ(answer(request("GET http://user@a/plaintext HTTP/1.1")).status(), 400);
 }
 
 TEST(HttpResponder, UnknownRoute_Is404AndTheConnectionStaysOpen) {
@@ -98,6 +101,15 @@ TEST(HttpResponder, OtherMethod_Is405AndNamesTheAllowedOnes) {
   EXPECT_EQ(result.status(), 405);
   EXPECT_TRUE(result.contains("\r\nAllow: GET, HEAD\r\n"));
   EXPECT_EQ(result.next, http_next::read);
+}
+
+TEST(HttpResponder, UnknownMethod_Is501) {
+  for (const char* const line : {"BREW /plaintext HTTP/1.1", "get /plaintext HTTP/1.1",
+                                 "BREW /nowhere HTTP/1.1", "CONNECT a:80 HTTP/1.1"}) {
+    const outcome result = answer(request(line));
+    EXPECT_EQ(result.status(), 501) << line;
+    EXPECT_EQ(result.next, http_next::read);
+  }
 }
 
 TEST(HttpResponder, Head_GetsTheSameHeadWithoutTheBody) {

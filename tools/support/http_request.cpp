@@ -102,9 +102,9 @@ std::optional<std::string_view> split_absolute(std::string_view& target) noexcep
   return authority;
 }
 
-/// Reads the target's path; `authority` becomes what an absolute target says of the host.
-int read_target(std::string_view target, http_request& request,
-                std::string_view& authority) noexcept {
+/// Reads the target's path. The host of an absolute target says the same as the Host field or, if
+/// not, more than that (RFC 9112 3.2.2); here all hosts have the same routes.
+int read_target(std::string_view target, http_request& request) noexcept {
   if (target.empty() || !consists_of(target, target_bytes)) return bad_request;
   if (request.method == "CONNECT") {
     request.path = target;
@@ -114,9 +114,8 @@ int read_target(std::string_view target, http_request& request,
     request.path = target;
     return 0;
   }
-  if (const auto found = split_absolute(target)) {
-    if (found->empty()) return bad_request;
-    authority = *found;
+  if (const auto authority = split_absolute(target)) {
+    if (authority->empty() || !consists_of(*authority, host_bytes)) return bad_request;
     if (!target.starts_with('/')) {  // no path: "http://host" or "http://host?query"
       request.path = "/";
       return 0;
@@ -127,20 +126,18 @@ int read_target(std::string_view target, http_request& request,
   return 0;
 }
 
-int read_request_line(std::string_view line, http_request& request,
-                      std::string_view& authority) noexcept {
+int read_request_line(std::string_view line, http_request& request) noexcept {
   request.method = take_until(line, " ");
   if (!is_token(request.method)) return bad_request;
   const std::size_t space = line.rfind(' ');
   if (space == std::string_view::npos) return bad_request;  // HTTP/0.9 had no version
   if (const int refusal = read_version(line.substr(space + 1), request)) return refusal;
-  return read_target(line.substr(0, space), request, authority);
+  return read_target(line.substr(0, space), request);
 }
 
 // ---- The fields that matter ---------------------------------------------------------------------
 
 struct framing {
-  std::string_view host;
   bool asks_close = false;
   bool asks_keep_alive = false;
   bool has_host = false;
@@ -178,7 +175,6 @@ int read_encoding(std::string_view value, framing& seen) noexcept {
 int read_host(std::string_view value, framing& seen) noexcept {
   if (seen.has_host || !consists_of(value, host_bytes)) return bad_request;
   seen.has_host = true;
-  seen.host = value;
   return 0;
 }
 
@@ -230,12 +226,6 @@ int refuse_encoding(const http_request& request, const framing& seen) noexcept {
   return length_required;
 }
 
-int refuse_host(const http_request& request, const framing& seen,
-                std::string_view authority) noexcept {
-  if (!seen.has_host) return request.is_version_1_0 ? 0 : bad_request;
-  return authority.empty() || authority == seen.host ? 0 : bad_request;
-}
-
 int read_fields(std::string_view rest, const http_limits& limits, http_request& request,
                 framing& seen) noexcept {
   for (std::size_t count = 0;; ++count) {
@@ -252,15 +242,12 @@ int read_head(std::string_view head, const http_limits& limits, http_request& re
   const std::size_t end = head.find('\r');
   if (end > limits.request_line_bytes) return request_line_too_long;
   if (head.substr(end, 2) != line_end) return bad_request;
-  std::string_view authority;
   framing seen;
-  if (const int refusal = read_request_line(head.substr(0, end), request, authority)) {
-    return refusal;
-  }
+  if (const int refusal = read_request_line(head.substr(0, end), request)) return refusal;
   const std::string_view fields = head.substr(end + line_end.size());
   if (const int refusal = read_fields(fields, limits, request, seen)) return refusal;
   request.keep_alive = !seen.asks_close && (!request.is_version_1_0 || seen.asks_keep_alive);
-  if (const int refusal = refuse_host(request, seen, authority)) return refusal;
+  if (!seen.has_host && !request.is_version_1_0) return bad_request;
   if (const int refusal = refuse_encoding(request, seen)) return refusal;
   return request.body_bytes > limits.body_bytes ? body_too_long : 0;
 }

@@ -1,6 +1,7 @@
 #include "http_responder.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -74,6 +75,12 @@ std::optional<std::chrono::milliseconds> sleep_length(std::string_view path) noe
   const auto [stopped, error] = std::from_chars(path.data(), end, value);
   if (error != std::errc{} || stopped != end) return std::nullopt;
   return std::chrono::milliseconds(value);
+}
+
+/// A method that some resource might have; others are 501 here.
+bool is_known_method(std::string_view method) noexcept {
+  constexpr std::array<std::string_view, 5> known{"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+  return std::ranges::find(known, method) != known.end();
 }
 
 bool is_known(std::string_view path) noexcept {
@@ -177,6 +184,7 @@ void http_responder::answer(const http_request& request, http_moment now, std::s
 void http_responder::route(const http_request& request, framing form, http_moment now,
                            std::string& out) {
   if (request.method != "GET" && !form.head_only) {
+    if (!is_known_method(request.method)) return append_status(501, form, now, out);
     return append_status(is_known(request.path) ? 405 : 404, form, now, out);
   }
   if (request.path == "/plaintext") return append(plaintext_head, plaintext_body, form, now, out);
