@@ -153,6 +153,7 @@ weft::task<measurements> measure(const settings& chosen, const server_process& s
   found.errors = seen.errors();
   found.first_error = seen.first_error();
   found.latency = seen.latency();
+  found.latency.correct(seen.mean_interval(std::get<0>(ended), connections.size()));
 
   line.show("measuring tasks, timers and locks");
   found.costs = co_await tools::measure_micro_costs();
@@ -228,9 +229,7 @@ int main(int argc, char** argv) {
   tools::arguments line("weft-demo", "Starts weft-httpd, loads it and shows what it costs.");
   line.seconds("--seconds", "S", chosen.seconds, "how long to load, default 3");
   line.number("--connections", "N", chosen.connections, {1, 1'000'000}, "default 1000");
-  line.number("--workers", "N", chosen.workers, {0, 1024},
-              "threads of the server that run tasks, default 1; 0: one for "
-              "each usable CPU");
+  line.workers(chosen.workers, "threads of the server that run tasks");
   if (const auto code = line.parse(argc, argv, std::cout, std::cerr)) return *code;
   return tools::run_program("weft-demo", [&chosen] { return run(chosen); });
 }

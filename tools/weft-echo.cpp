@@ -26,9 +26,8 @@ namespace {
 
 namespace tools = weft::tools;
 
-/// Echoes what is there now, out of a buffer that is borrowed for just that
-/// long. Gives what the client does not take at once; nothing when it has ended
-/// the connection.
+/// Echoes what is there now, out of a buffer that is borrowed for just that long. Gives what the
+/// client does not take at once; nothing when it has ended the connection.
 std::optional<std::string> echo_what_arrived(weft::tcp_stream& client) {
   const auto buffer = tools::worker_read_buffer();
   const std::optional<std::size_t> count = client.try_read_some(buffer);
@@ -60,7 +59,7 @@ weft::task<> echo(weft::tcp_stream client) {
 weft::task<> serve(const tools::server_settings& chosen) {
   tools::shutdown_signal stop;
   weft::server server = weft::start_server(echo, chosen.listen);
-  std::cout << "listening on " << server.local_address().to_string() << std::endl;
+  tools::announce(server.local_address());
 
   (void)co_await stop.wait();
   co_await tools::drain(server, chosen.drain, stop);

@@ -1,17 +1,18 @@
-// weft-httpd: a minimal HTTP/1.1 server, for measuring and as an example of a
-// server by hand.
+// weft-httpd: a minimal HTTP/1.1 server, for measuring and as an example of a server by hand.
 //
 //   weft-httpd --listen 127.0.0.1:8080 --workers 2
 //   curl http://127.0.0.1:8080/plaintext
 //
-// A request costs one recv and one send, and readiness comes in batches from
-// the poller. Between requests a connection holds its coroutine and nothing
-// else: it waits with no buffer, borrows the worker's for as long as it takes
-// to read, answer and send, and keeps bytes only of a request that is
-// incomplete or of an answer that the client does not take.
+// A request costs one recv and one send, and readiness comes in batches from the poller. Between
+// requests a connection holds its coroutine and nothing else: it waits with no buffer, borrows the
+// worker's for as long as it takes to read, answer and send, and keeps bytes only of a request that
+// is incomplete or of an answer that the client does not take.
+//
+// What clients do wrong, and what becomes of it, is in README.md.
 
 #include "support/arguments.h"
 #include "support/http_date.h"
+#include "support/http_patience.h"
 #include "support/http_responder.h"
 #include "support/ledger_file.h"
 #include "support/program.h"
@@ -44,36 +45,37 @@ namespace {
 using namespace std::chrono_literals;
 namespace tools = weft::tools;
 using tools::http_next;
+using tools::http_patience;
+using tools::http_phase;
 
-constexpr auto idle_limit = 60s;     // between two requests
-constexpr auto request_limit = 10s;  // from a request's first byte to its last
-constexpr auto write_limit = 30s;    // until the client has taken an answer
 constexpr auto linger_limit = 2s;
 constexpr auto last_requests = 100ms;  // how long requests may still come when the server stops
 constexpr std::size_t linger_bytes = 256 * 1024;
 
+struct settings {
+  tools::server_settings server{.listen = "127.0.0.1:8080"};
+  tools::http_time_limits limits;
+};
+
 /// What all connections share.
 struct service {
-  // Set once, by the task that stops the server; read before each answer.
-  // Relaxed: whoever sees it late answers one request more.
+  const tools::http_time_limits limits;
+
+  // Set once, by the task that stops the server; read before each answer. Relaxed: whoever sees it
+  // late answers one request more.
   std::atomic<bool> is_closing{false};
 
-  // Connections that are in the middle of something: an incomplete request, a
-  // pause, an answer that waits for its client. Changed on those slow paths
-  // only, so it costs a request nothing. Relaxed: the drain looks at it again
-  // and again.
+  // Connections that are in the middle of something: an incomplete request, a pause, an answer that
+  // waits for its client. Changed on those slow paths only, so it costs a request nothing. Relaxed:
+  // the drain looks at it again and again.
   std::atomic<std::ptrdiff_t> busy{0};
 };
 
-/// The date, one for each worker. See worker_buffer.h for why it is never
-/// inlined.
+/// The date, one for each worker. See worker_buffer.h for why it is never inlined.
 [[gnu::noinline]] tools::http_date& worker_date() noexcept {
   thread_local tools::http_date date;
   return date;
 }
-
-/// How long a client may take for what it does at the moment.
-enum class phase : std::uint8_t { idle, request, pause, write };
 
 /// One client, without what waits.
 class connection {
@@ -86,6 +88,7 @@ class connection {
   ~connection() { set_busy(false); }
 
   [[nodiscard]] weft::tcp_stream& client() noexcept { return client_; }
+  [[nodiscard]] const tools::http_time_limits& limits() const noexcept { return shared_.limits; }
   [[nodiscard]] const tools::http_responder& responder() const noexcept { return responder_; }
 
   /// What the client has not taken of the last answers.
@@ -95,6 +98,7 @@ class connection {
   /// Reads what is there, answers it and sends the answers. Not inlined: its variables would get
   /// room in the frame of the coroutine that calls it.
   [[gnu::noinline]] http_next take_turn() {
+    answered_ = false;
     const auto buffer = tools::worker_read_buffer();
     const std::optional<std::size_t> count = client_.try_read_some(buffer);
     if (!count) return http_next::read;
@@ -116,7 +120,7 @@ class connection {
 
   /// Tells a client in the middle of a request that it took too long.
   void time_out() noexcept {
-    if (phase_ != phase::request) return;
+    if (patience_.phase() != http_phase::request) return;
     try {
       std::string& out = tools::worker_write_buffer();
       responder_.time_out(moment(), out);
@@ -126,16 +130,13 @@ class connection {
     }
   }
 
-  /// Enters a phase, whose time begins now. An idle connection's limit moves
-  /// once a second at most, so that a busy one does not pay for a timer with
-  /// each request.
-  void enter(phase next, weft::deadline& limit) noexcept {
+  /// Enters a phase after a turn, and moves the limit if its time begins now.
+  void enter(http_phase next, weft::deadline& limit) noexcept {
     const auto second = static_cast<std::uint32_t>(worker_date().second());
-    if (next == phase_ && (next != phase::idle || second == second_)) return;
-    if (next != phase_) set_busy(next != phase::idle);
-    phase_ = next;
-    second_ = second;
-    limit.extend(limit_of(next));
+    const auto time = patience_.enter(next, answered_, second, shared_.limits);
+    if (!time) return;
+    set_busy(next != http_phase::idle);
+    limit.extend(next == http_phase::pause ? *time + responder_.pause_length() : *time);
   }
 
  private:
@@ -144,22 +145,9 @@ class connection {
             .is_closing = shared_.is_closing.load(std::memory_order_relaxed)};
   }
 
-  [[nodiscard]] std::chrono::milliseconds limit_of(phase which) const noexcept {
-    switch (which) {
-      case phase::idle:
-        return idle_limit;
-      case phase::request:
-        return request_limit;
-      case phase::pause:
-        return responder_.pause_length() + idle_limit;
-      case phase::write:
-        return write_limit;
-    }
-    return idle_limit;
-  }
-
   void send(std::string_view out) {
-    if (out.empty()) return;
+    answered_ = !out.empty();
+    if (!answered_) return;
     out.remove_prefix(client_.try_write_some(out).value_or(0));
     unsent_ = out;
   }
@@ -174,15 +162,15 @@ class connection {
   service& shared_;
   tools::http_responder responder_;
   std::string unsent_;
-  std::uint32_t second_ = 0;  // of the time, when the limit was last moved
-  phase phase_ = phase::idle;
+  http_patience patience_;
+  bool answered_ = false;  // in the last turn
   bool is_busy_ = false;
 };
 
-phase phase_after(const connection& self, http_next next) noexcept {
-  if (!self.unsent().empty()) return phase::write;
-  if (next == http_next::pause) return phase::pause;
-  return self.responder().is_inside_request() ? phase::request : phase::idle;
+http_phase phase_after(const connection& self, http_next next) noexcept {
+  if (!self.unsent().empty()) return http_phase::write;
+  if (next == http_next::pause) return http_phase::pause;
+  return self.responder().is_inside_request() ? http_phase::request : http_phase::idle;
 }
 
 // What happens rarely is in coroutines of its own, so that the frame of a connection, which is what
@@ -198,8 +186,8 @@ weft::task<> pause(const connection& self) {
   co_await weft::sleep(self.responder().pause_length());
 }
 
-/// Lets the client read the last answer before the connection is gone: closing
-/// it while bytes are unread sends a reset, which could overtake the answer.
+/// Lets the client read the last answer before the connection is gone: closing it while bytes are
+/// unread sends a reset, which could overtake the answer.
 weft::task<> linger(weft::tcp_stream& client) {
   try {
     const weft::deadline limit(linger_limit);
@@ -219,7 +207,7 @@ weft::task<> linger(weft::tcp_stream& client) {
 /// Answers one client's requests until a side has enough.
 weft::task<> serve_client(connection self) {
   try {
-    weft::deadline limit(idle_limit);
+    weft::deadline limit(self.limits().idle);
     http_next next = http_next::read;
     while (next != http_next::close) {
       if (next == http_next::pause) {
@@ -244,31 +232,31 @@ weft::task<> serve_client(connection self) {
 
 /// Ends when no connection is in the middle of something.
 weft::task<> wait_until_idle(const service& shared) {
-  // Requests that are under way when the server stops still get their answer,
-  // with the news that it is the last.
+  // Requests that are under way when the server stops still get their answer, with the news that it
+  // is the last.
   co_await weft::sleep(last_requests);
   while (shared.busy.load(std::memory_order_relaxed) > 0) co_await weft::sleep(10ms);
 }
 
-weft::task<> serve(const tools::server_settings& chosen) {
+weft::task<> serve(const settings& chosen) {
   tools::shutdown_signal stop;
-  service shared;
+  service shared{.limits = chosen.limits};
   weft::server server = weft::start_server(
       [&shared](weft::tcp_stream client) {
         return serve_client(connection(std::move(client), shared));
       },
-      chosen.listen);
-  std::cout << "listening on " << server.local_address().to_string() << std::endl;
+      chosen.server.listen);
+  tools::announce(server.local_address());
 
   (void)co_await stop.wait();
   shared.is_closing.store(true, std::memory_order_relaxed);
-  co_await tools::drain(server, chosen.drain, stop, wait_until_idle(shared));
+  co_await tools::drain(server, chosen.server.drain, stop, wait_until_idle(shared));
 }
 
-int run(const tools::server_settings& chosen) {
+int run(const settings& chosen) {
   tools::raise_descriptor_limit();
-  tools::ledger_file ledger(chosen.ledger);
-  weft::run(serve(chosen), {.workers = chosen.workers, .handle_sigint = false});
+  tools::ledger_file ledger(chosen.server.ledger);
+  weft::run(serve(chosen), {.workers = chosen.server.workers, .handle_sigint = false});
   ledger.write(weft::take_ledger());
   return 0;
 }
@@ -277,10 +265,14 @@ int run(const tools::server_settings& chosen) {
 
 int main(int argc, char** argv) {
   tools::expect_shutdown_signals();
-  tools::server_settings chosen{.listen = "127.0.0.1:8080"};
+  settings chosen;
   tools::arguments line("weft-httpd",
                         "A minimal HTTP/1.1 server: /plaintext, /json and /sleep/MS.");
-  tools::add_options(line, chosen);
+  tools::add_options(line, chosen.server);
+  line.seconds("--idle-limit", "SECONDS", chosen.limits.idle,
+               "how long a connection may wait between requests, default 60");
+  line.seconds("--request-limit", "SECONDS", chosen.limits.request,
+               "how long a request may take to arrive, default 10; then 408");
   if (const auto code = line.parse(argc, argv, std::cout, std::cerr)) return *code;
   return tools::run_program("weft-httpd", [&chosen] { return run(chosen); });
 }

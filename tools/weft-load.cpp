@@ -58,7 +58,9 @@ struct report {
   std::uint64_t messages = 0;
   std::uint64_t errors = 0;
   std::string first_error;
-  tools::histogram latency;
+  std::uint64_t held_up = 0;             // planned and not sent
+  std::chrono::nanoseconds interval{0};  // between two messages of a connection, on average
+  tools::histogram latency;              // corrected for coordinated omission
 
   [[nodiscard]] double seconds() const noexcept {
     return std::chrono::duration<double>(elapsed).count();
@@ -70,8 +72,8 @@ struct report {
 
 // ---- The run ------------------------------------------------------------------------------------
 
-/// The first signal ends the run, and its results are shown; at the second this
-/// ends, and with it the program.
+/// The first signal ends the run, and its results are shown; at the second this ends, and with it
+/// the program.
 weft::task<> watch_signals(weft::event& stop) {
   tools::shutdown_signal signal;
   (void)co_await signal.wait();
@@ -106,8 +108,15 @@ weft::task<report> load(const settings& chosen, weft::event& stop) {
   const auto ended =
       co_await weft::select(tools::drive(connections, chosen.target, chosen.plan, seen, stop),
                             show_progress(chosen, seen));
-  co_return report{std::get<0>(ended), seen.messages(), seen.errors(), seen.first_error(),
-                   seen.latency()};
+  report found{.elapsed = std::get<0>(ended),
+               .messages = seen.messages(),
+               .errors = seen.errors(),
+               .first_error = seen.first_error(),
+               .interval = seen.mean_interval(std::get<0>(ended), connections.size()),
+               .latency = seen.latency()};
+  found.held_up = found.latency.count() - found.messages;
+  if (!chosen.is_open_loop()) found.latency.correct(found.interval);
+  co_return found;
 }
 
 weft::task<std::optional<report>> load_until_signal(const settings& chosen) {
@@ -133,15 +142,14 @@ std::string describe(const settings& chosen) {
   return text;
 }
 
-std::string describe_loop(const settings& chosen) {
+/// How latency is kept free of coordinated omission.
+std::string describe_loop(const settings& chosen, const report& result) {
   if (chosen.is_open_loop()) {
     return "open loop, " + tools::fixed(chosen.plan.rate, 0) +
-           " messages/s planned: latency counts from the planned time of "
-           "sending";
+           " messages/s planned: latency counts from the planned time of sending";
   }
-  return "closed loop: latency counts from the actual sending, so a stall "
-         "hides what it held up;"
-         " see --rate";
+  return "closed loop, a message each " + tools::short_time(result.interval) +
+         " on a connection: latency counts what a longer wait held up, too";
 }
 
 void print_text(const settings& chosen, const report& result) {
@@ -150,13 +158,14 @@ void print_text(const settings& chosen, const report& result) {
       {"messages/s", tools::grouped(static_cast<std::uint64_t>(result.messages_per_second()))},
       {"errors", tools::grouped(result.errors)},
   };
+  if (result.held_up > 0) rows.push_back({"not sent in time", tools::grouped(result.held_up)});
   for (const auto& [name, fraction] : percentiles) {
     rows.push_back(
         {"latency " + std::string(name), tools::short_time(result.latency.percentile(fraction))});
   }
   rows.push_back({"latency max", tools::short_time(result.latency.max())});
   std::cout << describe(chosen) << ", " << tools::fixed(result.seconds(), 1) << " s\n"
-            << describe_loop(chosen) << "\n\n";
+            << describe_loop(chosen, result) << "\n\n";
   tools::print_table(std::cout, rows);
 }
 
@@ -171,7 +180,8 @@ void print_json(const settings& chosen, const report& result) {
             << ", \"seconds\": " << tools::fixed(result.seconds(), 3)
             << ", \"messages\": " << result.messages
             << ", \"messages_per_second\": " << tools::fixed(result.messages_per_second(), 1)
-            << ", \"errors\": " << result.errors << ", \"latency_us\": {";
+            << ", \"errors\": " << result.errors << ", \"not_sent\": " << result.held_up
+            << ", \"latency_us\": {";
   for (const auto& [name, fraction] : percentiles) {
     std::cout << '"' << name << "\": " << microseconds(result.latency.percentile(fraction)) << ", ";
   }
@@ -201,8 +211,7 @@ void add_options(tools::arguments& line, settings& into) {
       "answer");
   line.number("--size", "BYTES", into.plan.size, {1, 64 * 1024 * 1024},
               "of a message to an echo server, default 64");
-  line.number("--workers", "N", into.workers, {0, 1024},
-              "threads that run tasks, default 1; 0: one for each usable CPU");
+  line.workers(into.workers, "threads that run tasks");
   line.flag("--json", into.json, "print one JSON object instead of a table");
   line.flag("--progress", into.progress, "show progress even if stderr is no terminal");
   line.flag("--quiet", into.quiet, "show no progress");

@@ -11,6 +11,7 @@ namespace weft::tools {
 namespace {
 
 constexpr double seconds_most = 86'400;
+constexpr std::size_t workers_most = 64;  // of one runtime
 
 std::string quoted(std::string_view text) {
   return '"' + std::string(text) + '"';
@@ -55,7 +56,11 @@ void arguments::flag(std::string_view name, bool& into, std::string_view help) {
 
 void arguments::text(std::string_view name, std::string_view value, std::string& into,
                      std::string_view help) {
-  custom(name, value, [&into](std::string_view text) { into = text; }, help);
+  const auto read = [&into](std::string_view text) {
+    if (text.empty()) throw std::invalid_argument("is empty");
+    into = text;
+  };
+  custom(name, value, read, help);
 }
 
 void arguments::number(std::string_view name, std::string_view value, std::size_t& into,
@@ -64,6 +69,13 @@ void arguments::number(std::string_view name, std::string_view value, std::size_
     into = read_number(text, accepted);
   };
   custom(name, value, read, help);
+}
+
+void arguments::workers(std::size_t& into, std::string_view whose) {
+  const std::string usual =
+      into == 0 ? "default 0: one" : "default " + std::to_string(into) + "; 0: one";
+  number("--workers", "N", into, {0, workers_most},
+         std::string(whose) + ", " + usual + " for each usable CPU");
 }
 
 void arguments::seconds(std::string_view name, std::string_view value,

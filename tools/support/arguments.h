@@ -37,10 +37,14 @@ class arguments {
   arguments(std::string_view program, std::string_view summary);
 
   void flag(std::string_view name, bool& into, std::string_view help);
+  /// Not empty: that is what an unset variable of a script gives.
   void text(std::string_view name, std::string_view value, std::string& into,
             std::string_view help);
   void number(std::string_view name, std::string_view value, std::size_t& into, range accepted,
               std::string_view help);
+
+  /// `--workers N`, as runtime_options::workers takes it; `whose`: "threads that run tasks".
+  void workers(std::size_t& into, std::string_view whose);
 
   /// Seconds, with a fraction if need be ("0.5"); at most a day.
   void seconds(std::string_view name, std::string_view value, std::chrono::milliseconds& into,

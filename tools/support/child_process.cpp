@@ -42,6 +42,14 @@ int exit_code(int status) noexcept {
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/// Waits for the end of a child and gives its status.
+int reap(pid_t child) noexcept {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 /// True when the descriptor can be read before the deadline.
 bool wait_readable(int fd, steady_clock::time_point deadline) noexcept {
   for (;;) {
@@ -79,7 +87,7 @@ child_process::child_process(const std::vector<std::string>& words) {
 child_process::~child_process() {
   if (pid_ > 0) {
     (void)::kill(pid_, SIGKILL);
-    (void)::waitpid(pid_, nullptr, 0);
+    (void)reap(pid_);
   }
   (void)::close(output_);
 }
@@ -116,7 +124,7 @@ int child_process::wait_until_exit(milliseconds limit) {
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) == 0) {
     (void)::kill(pid_, SIGKILL);
-    (void)::waitpid(pid_, &status, 0);
+    status = reap(pid_);
   }
   pid_ = -1;
   return exit_code(status);

@@ -51,12 +51,18 @@ int fail(std::string_view name, const std::string& reason) {
 int run_program(std::string_view name, const std::function<int()>& body) {
   open_closed_standard_streams();
   try {
-    return body();
+    const int code = body();
+    require_output();
+    return code;
   } catch (const std::system_error& error) {
     return fail(name, error.what() + advice(error.code()));
   } catch (const std::exception& error) {
     return fail(name, error.what());
   }
+}
+
+void require_output() {
+  if (!std::cout.flush()) throw std::runtime_error("cannot write to the standard output");
 }
 
 void raise_descriptor_limit() noexcept {

@@ -21,4 +21,8 @@ struct server_settings {
 /// `--listen`, `--workers`, `--drain` and `--ledger`.
 void add_options(arguments& line, server_settings& into);
 
+/// The first line of every server: "listening on IP:PORT". Throws when it cannot be written, and
+/// std::system_error when no descriptor is left for even one connection.
+void announce(const socket_address& listening);
+
 }  // namespace weft::tools

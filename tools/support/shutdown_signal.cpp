@@ -7,42 +7,45 @@
 #include <utility>
 
 #include <signal.h>
-#include <unistd.h>
 
 namespace weft::tools {
 
 namespace {
 
-//   written by  drain(), once
-//   read by     end_unless_ending, in signal context on any thread
+// A signal that nobody waited for yet; 0: there was none.
+//   written by  remember(), in signal context on any thread
+//   read by     shutdown_signal::wait(), which takes it
 //   pairing     none; relaxed: no data hangs on it
-constinit std::atomic<bool> is_ending{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "used in a signal handler");
+constinit std::atomic<int> early{0};
+static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
 
-void end_unless_ending(int /*signal*/) noexcept {
-  if (!is_ending.load(std::memory_order_relaxed)) ::_exit(0);
+void remember(int signal) noexcept {
+  early.store(signal, std::memory_order_relaxed);
 }
 
 }  // namespace
 
 void expect_shutdown_signals() noexcept {
   struct sigaction action = {};
-  action.sa_handler = end_unless_ending;
-  action.sa_flags = SA_RESTART;
+  action.sa_handler = remember;  // without SA_RESTART: it ends a call that blocks
   for (const int signal : {SIGINT, SIGTERM}) (void)::sigaction(signal, &action, nullptr);
 }
 
 shutdown_signal::shutdown_signal() : signals_(SIGINT, SIGTERM) {}
 
+task<int> shutdown_signal::wait() {
+  if (const int signal = early.exchange(0, std::memory_order_relaxed)) co_return signal;
+  const int signal = co_await signals_.wait();
+  co_return signal;
+}
+
 task<> drain(server& closing, std::chrono::milliseconds grace, shutdown_signal& impatience,
              task<> idle) {
-  is_ending.store(true, std::memory_order_relaxed);
   const auto first = co_await select(closing.close(grace), impatience.wait(), std::move(idle));
   if (first.index() != 0) co_await closing.close(std::chrono::milliseconds::zero());
 }
 
 task<> drain(server& closing, std::chrono::milliseconds grace, shutdown_signal& impatience) {
-  is_ending.store(true, std::memory_order_relaxed);
   const auto first = co_await select(closing.close(grace), impatience.wait());
   if (first.index() != 0) co_await closing.close(std::chrono::milliseconds::zero());
 }
