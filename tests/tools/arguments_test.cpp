@@ -23,7 +23,8 @@ struct ArgumentsTest : testing::Test {
     arguments line("prog", "Does things.");
     line.flag("--json", json, "print JSON");
     line.text("--name", "NAME", name, "a name");
-    line.number("--workers", "N", workers, {1, 64}, "threads");
+    line.number("--count", "N", count, {1, 64}, "how many");
+    line.workers(workers, "threads");
     line.seconds("--drain", "SECONDS", drain, "how long");
     line.custom("--even", "N", read_even, "an even digit");
     return line.parse(static_cast<int>(words.size()), words.data(), out, errors);
@@ -35,7 +36,8 @@ struct ArgumentsTest : testing::Test {
 
   bool json = false;
   std::string name = "none";
-  std::size_t workers = 7;
+  std::size_t count = 7;
+  std::size_t workers = 1;
   std::chrono::milliseconds drain{10'000};
   std::ostringstream out;
   std::ostringstream errors;
@@ -48,21 +50,24 @@ TEST_F(ArgumentsTest, NothingGiven_KeepsTheDefaults) {
 
   EXPECT_FALSE(json);
   EXPECT_EQ(name, "none");
-  EXPECT_EQ(workers, 7U);
+  EXPECT_EQ(count, 7U);
 }
 
 TEST_F(ArgumentsTest, Values_MayFollowOrBeJoined) {
-  EXPECT_EQ(parse({"--workers", "3", "--drain=0.5", "--json", "--name=a=b"}), std::nullopt);
+  EXPECT_EQ(parse({"--count", "3", "--drain=0.5", "--json", "--name=a=b"}), std::nullopt);
 
   EXPECT_TRUE(json);
   EXPECT_EQ(name, "a=b");
-  EXPECT_EQ(workers, 3U);
+  EXPECT_EQ(count, 3U);
   EXPECT_EQ(drain, 500ms);
 }
 
 TEST_F(ArgumentsTest, Help_ListsTheOptionsAndSucceeds) {
-  EXPECT_EQ(parse({"--workers", "nonsense", "--help"}), 0);
+  EXPECT_EQ(parse({"--count", "nonsense", "--help"}), 0);
 
+  EXPECT_NE(out.str().find("--workers N      threads, default 1; 0: one for each usable CPU"),
+            std::string::npos)
+      << out.str();
   EXPECT_NE(out.str().find("--drain SECONDS  how long"), std::string::npos) << out.str();
   EXPECT_EQ(errors.str(), "");
 }
@@ -72,11 +77,13 @@ TEST_F(ArgumentsTest, BadArguments_AreNamed) {
       {{"--wrong"}, "unknown option \"--wrong\""},
       {{"--wrong=3"}, "unknown option \"--wrong\""},
       {{"stray"}, "unexpected argument \"stray\""},
-      {{"--workers"}, "--workers needs a value: N"},
-      {{"--workers", "3x"}, "--workers: \"3x\" is not a whole number from 1 to 64"},
-      {{"--workers", ""}, "--workers: \"\" is not a whole number"},
-      {{"--workers", "65"}, "--workers: \"65\" is not a whole number"},
-      {{"--workers", "-1"}, "--workers: \"-1\" is not a whole number"},
+      {{"--count"}, "--count needs a value: N"},
+      {{"--count", "3x"}, "--count: \"3x\" is not a whole number from 1 to 64"},
+      {{"--count", ""}, "--count: \"\" is not a whole number"},
+      {{"--count", "65"}, "--count: \"65\" is not a whole number"},
+      {{"--count", "-1"}, "--count: \"-1\" is not a whole number"},
+      {{"--workers", "65"}, "--workers: \"65\" is not a whole number from 0 to 64"},
+      {{"--name", ""}, "--name: is empty"},
       {{"--drain", "-1"}, "--drain: \"-1\" is not a number of seconds"},
       {{"--drain", "nan"}, "--drain: \"nan\" is not a number of seconds"},
       {{"--even", "3"}, "--even: not even"},

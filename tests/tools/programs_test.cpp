@@ -1,5 +1,4 @@
-// The programs as their users meet them: started as processes, spoken to over
-// sockets and signals.
+// The programs as their users meet them: started as processes, spoken to over sockets and signals.
 
 #include "running_program.h"
 
@@ -7,8 +6,6 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,50 +16,9 @@
 
 namespace weft::tools {
 
-using testing_support::finished_program;
-using testing_support::run_program;
-using testing_support::running_program;
-using testing_support::start_options;
-using testing_support::test_client;
+using namespace testing_support;
 
 namespace {
-
-constexpr std::string_view nothing_alive =
-    "{\"tasks\": 0, \"frames\": 0, \"timers\": 0, \"waiters\": 0, "
-    "\"registrations\": 0, "
-    "\"fds\": 0, \"bytes\": 0}\n";
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::string get(std::string_view path, std::string_view fields = "") {
-  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
-}
-
-/// A file that is gone after the test.
-class temporary_file {
- public:
-  temporary_file() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weft-XXXXXX").string();
-    const int fd = ::mkostemp(pattern.data(), O_CLOEXEC);
-    if (fd >= 0) (void)::close(fd);
-    path_ = pattern;
-  }
-  temporary_file(const temporary_file&) = delete;
-  temporary_file& operator=(const temporary_file&) = delete;
-  ~temporary_file() { std::filesystem::remove(path_); }
-
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct ProgramsTest : testing::Test {
   void SetUp() override {
@@ -126,8 +82,9 @@ TEST_P(EveryProgram, Help_IsPrintedAndSucceeds) {
 }
 
 TEST_P(EveryProgram, BadArguments_AreNamed) {
-  const std::vector<std::string> cases[] = {
-      {"--wrong"}, {"--workers"}, {"--workers", "many"}, {"--workers", "-1"}, {"stray"}};
+  const std::vector<std::string> cases[] = {{"--wrong"},           {"--workers"},
+                                            {"--workers", "many"}, {"--workers", "-1"},
+                                            {"--workers", "65"},   {"stray"}};
 
   for (const auto& words : cases) {
     const finished_program ended = run_program(GetParam(), words);
@@ -144,11 +101,13 @@ INSTANTIATE_TEST_SUITE_P(Programs, EveryServer, testing::Values("weft-echo", "we
                          [](const auto& test) { return std::string(test.param).substr(5); });
 
 TEST_P(EveryServer, BadAddress_IsNamed) {
-  const finished_program ended = run_program(GetParam(), {"--listen", "nowhere:x"});
+  for (const char* const address : {"nowhere:x", "127.0.0.1", "unix:/tmp/socket", "/tmp/socket"}) {
+    const finished_program ended = run_program(GetParam(), {"--listen", address});
 
-  EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_TRUE(contains(ended.errors, "--listen") && contains(ended.errors, "nowhere:x"))
-      << ended.errors;
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_TRUE(contains(ended.errors, "--listen") && contains(ended.errors, address))
+        << ended.errors;
+  }
 }
 
 TEST_P(EveryServer, PortInUse_IsNamed) {
@@ -175,11 +134,15 @@ TEST_P(EveryServer, UnwritableLedger_IsNamedAtTheStart) {
 }
 
 TEST_P(EveryServer, TooFewDescriptors_AreNamed) {
-  for (std::size_t limit = 4; limit < 8; ++limit) {
-    const finished_program ended =
-        run_program(GetParam(), {"--listen", "127.0.0.1:0"}, {.descriptors = limit});
-    EXPECT_EQ(ended.exit_code, 1);
-    EXPECT_TRUE(contains(ended.errors, "descriptors")) << ended.errors;
+  for (std::size_t limit = 4;; ++limit) {
+    running_program server(GetParam(), words(), {.descriptors = limit});
+    if (server.has_line("listening on ")) {  // then it is able to serve somebody
+      const test_client client(server.port());
+      ask(client);
+      break;
+    }
+    EXPECT_EQ(server.exit_code(), 1);
+    EXPECT_TRUE(contains(server.errors(), "descriptors")) << server.errors();
   }
 }
 
@@ -223,11 +186,46 @@ TEST_P(EveryServer, Drain_IsBounded) {
   EXPECT_EQ(read_file(ledger.path()), nothing_alive);
 }
 
-TEST_P(EveryServer, ClosedStandardInput_IsNoProblem) {
-  running_program server(GetParam(), words(), {.close_stdin = true});
+TEST_P(EveryServer, ClosedStandardInputAndErrors_AreNoProblem) {
+  running_program server(GetParam(), words(), {.closed = {STDIN_FILENO, STDERR_FILENO}});
 
   const test_client client(server.port());
   ask(client);
+}
+
+TEST_P(EveryServer, AllStandardStreamsClosed_AreNoProblem) {
+  running_program taken(GetParam(), words());
+  const std::string port = taken.port();
+  taken.send_signal(SIGKILL);
+  (void)taken.exit_code();
+  running_program server(GetParam(), {"--listen", "127.0.0.1:" + port, "--ledger", ledger.path()},
+                         {.closed = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}});
+
+  while (!test_client(port).is_open()) (void)::sched_yield();
+  const test_client client(port);
+  ask(client);
+  server.send_signal(SIGTERM);
+
+  EXPECT_EQ(server.exit_code(), 0);
+  EXPECT_EQ(read_file(ledger.path()), nothing_alive);
+}
+
+TEST_P(EveryServer, OutputThatCannotBeWritten_IsAnError) {
+  const finished_program ended =
+      run_program(GetParam(), {"--listen", "127.0.0.1:0"}, {.out = "/dev/full"});
+
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_TRUE(contains(ended.errors, "standard output")) << ended.errors;
+}
+
+TEST_P(EveryServer, LedgerThatCannotBeWritten_IsAnError) {
+  running_program server(GetParam(), {"--listen", "127.0.0.1:0", "--ledger", "/dev/full"});
+  (void)server.port();
+
+  server.send_signal(SIGTERM);
+
+  EXPECT_EQ(server.exit_code(), 1);
+  EXPECT_TRUE(contains(server.errors(), "/dev/full")) << server.errors();
 }
 
 TEST_P(EveryServer, Descriptors_AreAllClosedOnExec) {
@@ -393,6 +391,17 @@ TEST_F(Load, MissingTarget_IsNamed) {
 
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_TRUE(contains(ended.errors, "--target")) << ended.errors;
+}
+
+TEST_F(Load, OutputThatCannotBeWritten_IsAnError) {
+  running_program server("weft-echo", {"--listen", "127.0.0.1:0"});
+
+  const finished_program ended =
+      run_program("weft-load", {"--target", "127.0.0.1:" + server.port(), "--seconds", "0.1"},
+                  {.out = "/dev/full"});
+
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_TRUE(contains(ended.errors, "standard output")) << ended.errors;
 }
 
 TEST_F(Load, NoServer_IsNamed) {

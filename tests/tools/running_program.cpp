@@ -6,6 +6,9 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -39,10 +42,12 @@ std::string programs_directory() {
 }
 
 /// In the child: only async-signal-safe calls.
-[[noreturn]] void become(char* const* words, int out, int errors, start_options options) noexcept {
+[[noreturn]] void become(char* const* words, int out, int errors,
+                         const start_options& options) noexcept {
+  if (options.out != nullptr) out = ::open(options.out, O_WRONLY | O_CLOEXEC);
   (void)::dup2(out, STDOUT_FILENO);
   (void)::dup2(errors, STDERR_FILENO);
-  if (options.close_stdin) (void)::close(STDIN_FILENO);
+  for (const int fd : options.closed) (void)::close(fd);
   if (options.descriptors > 0) {
     const rlimit limit{options.descriptors, options.descriptors};
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
@@ -67,11 +72,38 @@ void read_some(int& fd, std::string& into) {
 }  // namespace
 
 std::string program_path(std::string_view name) {
+  if (name.find('/') != std::string_view::npos) return std::string(name);
   return programs_directory() + '/' + std::string(name);
 }
 
 bool programs_are_built() {
   return ::access(program_path("weft-echo").c_str(), X_OK) == 0;
+}
+
+// ---- Files and texts ----------------------------------------------------------------------------
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string get(std::string_view path, std::string_view fields) {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
+
+temporary_file::temporary_file()
+    : path_((std::filesystem::temp_directory_path() / "weft-XXXXXX").string()) {
+  const int fd = ::mkostemp(path_.data(), O_CLOEXEC);
+  if (fd < 0) fail("temporary file");
+  (void)::close(fd);
+}
+
+temporary_file::~temporary_file() {
+  std::filesystem::remove(path_);
 }
 
 // ---- running_program ----------------------------------------------------------------------------
@@ -114,6 +146,13 @@ bool running_program::read_more() {
   }
   if (wanted[0].revents != 0) read_some(out_fd_, out_);
   if (wanted[1].revents != 0) read_some(errors_fd_, errors_);
+  return true;
+}
+
+bool running_program::has_line(std::string_view beginning) {
+  while (!out_.starts_with(beginning) && !contains(out_, '\n' + std::string(beginning))) {
+    if (!read_more()) return false;
+  }
   return true;
 }
 
@@ -178,6 +217,21 @@ test_client::~test_client() {
 
 void test_client::close() {
   if (fd_ >= 0) (void)::close(std::exchange(fd_, -1));
+}
+
+void test_client::shutdown_write() const {
+  if (::shutdown(fd_, SHUT_WR) != 0) fail("shutdown");
+}
+
+void test_client::flood(std::string_view bytes) const {
+  while (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+  }
+}
+
+void test_client::reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
 }
 
 void test_client::send(std::string_view bytes) const {

@@ -15,12 +15,38 @@ namespace weft::tools::testing_support {
 inline constexpr std::chrono::seconds patience{60};
 
 struct start_options {
-  bool close_stdin = false;
-  std::size_t descriptors = 0;  // their limit; 0: as the test has it
+  std::vector<int> closed = {};  // of the standard streams: their numbers
+  const char* out = nullptr;     // a file that gets the output; null: the test does
+  std::size_t descriptors = 0;   // their limit; 0: as the test has it
 };
 
-/// The path of one of our programs.
+/// The path of one of our programs, or of any other that is named with a slash.
 std::string program_path(std::string_view name);
+
+/// What an `--ledger` holds after a clean stop.
+inline constexpr std::string_view nothing_alive =
+    "{\"tasks\": 0, \"frames\": 0, \"timers\": 0, \"waiters\": 0, \"registrations\": 0, "
+    "\"fds\": 0, \"bytes\": 0}\n";
+
+bool contains(std::string_view text, std::string_view part);
+std::string read_file(const std::string& path);
+
+/// A GET request, with more fields if there are any ("Name: value\r\n").
+std::string get(std::string_view path, std::string_view fields = "");
+
+/// A file that is gone after the test.
+class temporary_file {
+ public:
+  temporary_file();
+  temporary_file(const temporary_file&) = delete;
+  temporary_file& operator=(const temporary_file&) = delete;
+  ~temporary_file();
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+};
 
 /// The programs were built, so that tests can start them.
 bool programs_are_built();
@@ -34,6 +60,9 @@ class running_program {
   running_program(const running_program&) = delete;
   running_program& operator=(const running_program&) = delete;
   ~running_program();
+
+  /// Waits for output that begins so; false if the program ends without it.
+  bool has_line(std::string_view beginning);
 
   /// Waits for a whole line of output that begins so, and gives the rest of it.
   std::string line_after(std::string_view beginning);
@@ -86,6 +115,12 @@ class test_client {
   [[nodiscard]] std::string receive_until(std::string_view end) const;
   [[nodiscard]] std::string receive_all() const;
   void close();
+  /// Sends no more; what was sent arrives.
+  void shutdown_write() const;
+  /// Fills the connection with bytes until it takes no more.
+  void flood(std::string_view bytes) const;
+  /// Closes it with a reset.
+  void reset();
 
  private:
   [[nodiscard]] std::string receive_some(std::size_t at_most) const;
