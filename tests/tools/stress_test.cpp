@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -33,9 +34,9 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// A short run with a fixed seed.
-finished_program stress(std::vector<std::string> words) {
-  words.insert(words.end(), {"--seconds", "1", "--seed", "7", "--quiet"});
+/// A run with a fixed seed; it ends before its time once something is violated.
+finished_program stress(std::vector<std::string> words, const std::string& seconds) {
+  words.insert(words.end(), {"--seconds", seconds, "--seed", "7", "--quiet"});
   return run_program("weft-stress", std::move(words));
 }
 
@@ -63,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(All, StressWorkload,
                          [](const auto& test) { return identifier(test.param); });
 
 TEST_P(StressWorkload, Invariants_HoldUnderChaos) {
-  const finished_program ended = stress({"--workload", GetParam(), "--chaos", "2", "--json"});
+  const finished_program ended = stress({"--workload", GetParam(), "--chaos", "2", "--json"}, "1");
 
   EXPECT_EQ(ended.exit_code, 0) << ended.errors << ended.out;
   EXPECT_TRUE(ended.out.starts_with("{\"ok\": true, \"seed\": 7,")) << ended.out;
@@ -79,7 +80,7 @@ TEST_P(StressPlant, Fault_IsNoticedByTheInvariantItBreaks) {
   const auto& [which, name, workload, broken] = GetParam();
 
   const finished_program ended =
-      stress({"--plant", std::string(name), "--patience", "1.5", "--json"});
+      stress({"--plant", std::string(name), "--patience", "1.5", "--json"}, "10");
 
   EXPECT_EQ(ended.exit_code, 1) << ended.errors;
   EXPECT_TRUE(contains(ended.errors,
@@ -87,7 +88,7 @@ TEST_P(StressPlant, Fault_IsNoticedByTheInvariantItBreaks) {
       << ended.errors;
   EXPECT_TRUE(contains(ended.errors, "replay with: weft-stress --workload " +
                                          std::string(workload) +
-                                         " --workers 0 --seconds 1 --seed 7"))
+                                         " --workers 0 --seconds 10 --seed 7"))
       << ended.errors;
   EXPECT_TRUE(ended.out.starts_with("{\"ok\": false,")) << ended.out;
   EXPECT_TRUE(contains(ended.out, "\"plant\": \"" + std::string(name) + "\""));

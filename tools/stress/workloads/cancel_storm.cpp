@@ -232,6 +232,7 @@ task<> cancel_storm::state::live(stage& on, std::shared_ptr<prey> self, std::uin
       co_await sleep(1h);
     } catch (const cancelled_error&) {
       self->present.fetch_add(1);  // as if it went on somewhere
+      co_return;
     }
   }
   co_await wait_somehow(on, random, 2);

@@ -132,8 +132,10 @@ task<> channel_storm::state::produce(stage& on, std::size_t own) {
     if (random.one_in(4)) {
       number += co_await send_batch(line, own, number, random);
     } else if (on.strikes(plant::swapped_items)) {
-      co_await send_one(on, line, {own, number + 1}, random);
-      co_await send_one(on, line, {own, number}, random);
+      for (const item each : {item{own, number + 1}, item{own, number}}) {
+        const bool is_sent = co_await line.send(std::make_unique<item>(each));
+        if (is_sent) sent.add(each);
+      }
       ++number;
     } else {
       co_await send_one(on, line, {own, number}, random);
