@@ -113,6 +113,7 @@ io_progress accept_core::step(io_operation& self) noexcept {
       return io_progress::blocked;
     }
     operation.value = fd;
+    operation.source_->put_ready(io_direction::read);  // the queue may hold connections
     return io_progress::done;
   }
 }

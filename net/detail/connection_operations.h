@@ -21,7 +21,12 @@ class retry_timer : private timer_node {
   retry_timer() noexcept = default;
   retry_timer(const retry_timer&) noexcept = default;  // idle, like the operation it is part of
   retry_timer& operator=(const retry_timer&) = delete;
-  ~retry_timer() { timer_wheel::finish_disarm(*this); }
+  /// An operation that was cancelled while it waited for the timer leaves its attempt to the next
+  /// one.
+  ~retry_timer() {
+    if (timer_wheel::finish_disarm(*this) && source_ != nullptr)
+      source_->on_event(true, true, false);
+  }
 
   /// Between two attempts of the operation that `waiter` waits for. One that runs already goes on.
   void start(io_source& source, task_state& waiter) noexcept;

@@ -309,6 +309,11 @@ TEST_P(Scheduler, ShutdownThatTakesTooLong_ReportsAndDestroysTheRest) {
     told += context.message;
   });
   auto survivor = spawn_on(runs, swallow_for_ever(), "survivor");
+  if (runs.single()) {
+    auto look = spawn_on(runs, []() -> task<> { co_await yield(); }());
+    runs.run_until_done(*look.state());
+  }
+  while (!detail::is_suspended(*survivor.state())) std::this_thread::yield();
 
   EXPECT_FALSE(runs.shutdown(20ms));
 
