@@ -13,8 +13,8 @@ namespace weft::stress {
 enum class invariant : std::uint8_t {
   no_lost_wakeup,         // who waits for something that happened goes on
   exactly_once,           // each operation completes once: not twice, not never
-  exclusion,              // one owner of a lock, or only readers; never more permits out than exist
-  permits_conserved,      // all permits are back when nobody holds one
+  exclusion,              // one owner of a lock, or only readers
+  permits_conserved,      // never more out than exist; all are back when nobody holds one
   items_conserved,        // sent and received items are the same, none lost, none doubled
   first_in_first_out,     // waiters are served, and items arrive, in the order in which they came
   timers_never_early,     // a sleep or time-out ends after its time

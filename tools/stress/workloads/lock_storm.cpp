@@ -170,7 +170,7 @@ task<> lock_storm::state::take_permits(stage& on, std::size_t own) {
       alive.beat();
       continue;
     }
-    on.check(out.fetch_add(count) + count <= permits, invariant::exclusion,
+    on.check(out.fetch_add(count) + count <= permits, invariant::permits_conserved,
              "more permits are out than exist");
     {
       const on_exit leave([this, count] { out.fetch_sub(count); });
