@@ -60,7 +60,7 @@ func guardWhatIsReady(state *bench.State) {
 
 func sleepTogether(state *bench.State) {
 	sleepers, stride := config.Number("sleepers"), config.Number("stride")
-	arming := time.Duration(config.Number("arming")) * time.Second
+	arming := time.Duration(config.Number("slow_arming")) * time.Second
 	for state.KeepRunning() {
 		var group sync.WaitGroup
 		resident, cpu, started := bench.ResidentBytes(), bench.ProcessCPU(), time.Now()

@@ -44,7 +44,7 @@ async def sleeper(wakes_at):
 
 async def sleep_together(state):
     sleepers, stride = CONFIG.number("sleepers"), CONFIG.number("stride")
-    arming = CONFIG.number("python_arming")
+    arming = CONFIG.number("slow_arming")
     while state.keep_running():
         resident, cpu, started = bench.resident_bytes(), time.process_time(), time.monotonic()
         tasks = [asyncio.create_task(sleeper(started + arming + i * stride % sleepers / 1e6)) for i in range(sleepers)]
