@@ -1,0 +1,25 @@
+#pragma once
+
+#include "execution.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weft::detail {
+
+inline void cpu_relax() noexcept {
+  model::execution::spin();
+}
+inline void yield_thread() noexcept {
+  model::execution::spin();
+}
+
+/// Small enough that every bound is met within a few operations.
+namespace sizes {
+inline constexpr std::uint64_t ready_ring = 2;
+inline constexpr std::int64_t forks = 2;
+inline constexpr std::size_t source_chunk = 2;
+inline constexpr std::size_t source_chunks = 2;
+}  // namespace sizes
+
+}  // namespace weft::detail
