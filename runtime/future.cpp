@@ -1,10 +1,10 @@
 #include "future.h"
 
 #include "detail/scheduler.h"
+#include "detail/threads.h"
 #include "runtime.h"
 #include "spawn.h"
 
-#include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <stdexcept>
@@ -195,8 +195,8 @@ namespace {
 
 /// A thread that waits in get().
 struct blocked_thread : future_callback {
-  std::mutex mutex;
-  std::condition_variable changed;
+  os_mutex mutex;
+  os_condition changed;
   bool done = false;  // guarded by mutex
 
   blocked_thread() noexcept {

@@ -37,6 +37,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"runtime/detail/spin_lock.h", "tests/sync/channel_test.cpp",
                       "the lock of every primitive"},
     covered_elsewhere{"runtime/detail/sys.h", "tests/net/tcp_test.cpp", "which puts faults in"},
+    covered_elsewhere{"runtime/detail/threads.h", "tests/runtime/to_thread_test.cpp",
+                      "aliases of what the blocking pool is made of"},
 });
 
 const source_tree& project() {

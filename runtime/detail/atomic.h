@@ -1,17 +1,24 @@
 #pragma once
 
+// What the lock-free parts are made of. The model checker (tests/model) puts its own in this place,
+// so that the production code itself runs under it: components with a protocol worth checking name
+// no other atomic type, and wait in no other way.
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(WEFT_MODEL)
+#include WEFT_MODEL
+#else
+
 #include <atomic>
+
+#include <sched.h>
 
 namespace weft::detail {
 
-/// The atomics of the lock-free parts. std::atomic here; a model checker may put its own in this
-/// place, so that the production code itself runs under it. Components with a protocol worth
-/// checking name no other atomic type.
 template <class T>
 using atomic = std::atomic<T>;
-
-/// Two cache lines: what one prefetch unit touches, so that neighbours do not share by accident.
-inline constexpr std::size_t cache_line = 64;
 
 /// A hint inside short spin loops. Any thread; no effect on memory.
 inline void cpu_relax() noexcept {
@@ -21,5 +28,27 @@ inline void cpu_relax() noexcept {
   asm volatile("yield");
 #endif
 }
+
+/// Gives the time slice away, in spin loops that have become long.
+inline void yield_thread() noexcept {
+  ::sched_yield();
+}
+
+/// Bounds that the checker needs to be tiny.
+namespace sizes {
+inline constexpr std::uint64_t ready_ring = 1024;  // run_queue
+inline constexpr std::int64_t forks = 1024;        // fork_deque
+inline constexpr std::size_t source_chunk = 256;   // io_sources allocated at a time
+inline constexpr std::size_t source_chunks = 4096;
+}  // namespace sizes
+
+}  // namespace weft::detail
+
+#endif
+
+namespace weft::detail {
+
+/// What two threads write apart from each other lies this far apart.
+inline constexpr std::size_t cache_line = 64;
 
 }  // namespace weft::detail

@@ -14,8 +14,8 @@
 namespace weft::detail {
 
 struct blocking_pool::worker_thread : list_node {
-  std::thread thread;
-  std::condition_variable wake;
+  os_thread thread;
+  os_condition wake;
   blocking_job* handed = nullptr;  // guarded by the pool's mutex
 };
 
@@ -62,7 +62,7 @@ bool blocking_pool::start_thread(blocking_job& first) noexcept {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   bool started = true;
   try {
-    made->thread = std::thread([this, made, job = &first] { serve(*made, job); });
+    made->thread = os_thread([this, made, job = &first] { serve(*made, job); });
   } catch (const std::system_error&) {
     started = false;
     delete made;
@@ -89,7 +89,7 @@ void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
 
 /// The next job for this thread, or null when it has to end. Called with mutex_ held.
 blocking_job* blocking_pool::next_job(worker_thread& self,
-                                      std::unique_lock<std::mutex>& lock) noexcept {
+                                      std::unique_lock<os_mutex>& lock) noexcept {
   if (blocking_job* queued = queue_.pop_front()) return queued;
   if (!stopped_) {
     idle_.push_front(self);

@@ -14,12 +14,11 @@
 // consumes it).
 
 #include "intrusive_list.h"
+#include "threads.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <mutex>
-#include <thread>
 
 namespace weft::detail {
 
@@ -53,18 +52,18 @@ class blocking_pool {
 
   bool start_thread(blocking_job& first) noexcept;
   void serve(worker_thread& self, blocking_job* first) noexcept;
-  blocking_job* next_job(worker_thread& self, std::unique_lock<std::mutex>& lock) noexcept;
+  blocking_job* next_job(worker_thread& self, std::unique_lock<os_mutex>& lock) noexcept;
   void join_departed() noexcept;
 
   const std::size_t threads_max_;
   const std::chrono::milliseconds keep_alive_;
 
-  mutable std::mutex mutex_;
+  mutable os_mutex mutex_;
   // Guarded by mutex_.
   intrusive_list<blocking_job> queue_;
   intrusive_list<worker_thread> idle_;      // the one that slept last in front
   intrusive_list<worker_thread> departed_;  // ended or about to: to be joined
-  std::condition_variable all_ended_;
+  os_condition all_ended_;
   std::size_t threads_ = 0;
   std::size_t pending_ = 0;
   bool stopped_ = false;

@@ -22,7 +22,7 @@ struct task_state;
 
 class fork_deque {
  public:
-  static constexpr std::int64_t capacity = 1024;
+  static constexpr std::int64_t capacity = sizes::forks;
 
   /// Owner. False: full.
   bool push(task_state& child) noexcept {

@@ -8,8 +8,8 @@
 namespace weft::detail {
 namespace {
 
-constexpr std::size_t chunk_sources = 256;
-constexpr std::size_t chunks_max = 4096;
+constexpr std::size_t chunk_sources = sizes::source_chunk;
+constexpr std::size_t chunks_max = sizes::source_chunks;
 
 // Chunks are made on demand and never freed.
 //   written by  open(), any thread, once a chunk by compare-exchange (release)

@@ -29,7 +29,7 @@ struct task_state;
 
 class run_queue {
  public:
-  static constexpr std::uint64_t capacity = 1024;
+  static constexpr std::uint64_t capacity = sizes::ready_ring;
 
   /// Owner. False: full.
   bool push(task_state& task) noexcept {

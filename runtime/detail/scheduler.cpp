@@ -127,7 +127,7 @@ scheduler::~scheduler() {
   blocking_.stop();
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
-  while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
   // release: the index may be used again.
   schedulers[index_].store(nullptr, std::memory_order_release);
 }
@@ -154,7 +154,7 @@ void scheduler::start_threads() {
 void scheduler::stop_threads() noexcept {
   stopping_.store(true, std::memory_order_release);  // release: pairs with the loops
   for (auto& each : workers_) each->notify();
-  for (std::thread& thread : threads_) thread.join();
+  for (os_thread& thread : threads_) thread.join();
   threads_.clear();
 }
 

@@ -9,15 +9,14 @@
 // then the blocking pool is joined, then the workers.
 
 #include "blocking_pool.h"
+#include "threads.h"
 #include "worker.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace weft {
@@ -170,17 +169,17 @@ class scheduler {
   //   pairing     none; relaxed: they meet in the queues
   atomic<bool> destroying_{false};
 
-  std::mutex sweep_mutex_;
-  std::condition_variable sweep_ended_;
+  os_mutex sweep_mutex_;
+  os_condition sweep_ended_;
   // Tasks of the shutdown round that have not ended.
   //   written by  begin_round, and ending tasks
   //   pairing     acq_rel, the last one is told apart
   atomic<std::int64_t> swept_{0};
 
-  std::mutex handler_mutex_;
+  os_mutex handler_mutex_;
   std::function<void(const exception_context&)> handler_;  // guarded by handler_mutex_
 
-  std::vector<std::thread> threads_;
+  std::vector<os_thread> threads_;
 };
 
 /// Calls `done` when a task ends: how a thread that is not a worker waits.
@@ -192,8 +191,8 @@ class blocking_waiter : public completion_waiter {
   void wait();
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  os_mutex mutex_;
+  os_condition changed_;
   bool done_ = false;  // guarded by mutex_
 };
 

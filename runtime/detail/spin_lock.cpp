@@ -1,7 +1,5 @@
 #include "spin_lock.h"
 
-#include <sched.h>
-
 namespace weft::detail {
 
 void spin_lock::lock_contended() noexcept {
@@ -13,7 +11,7 @@ void spin_lock::lock_contended() noexcept {
     if (spins < spins_before_yield) {
       cpu_relax();
     } else {
-      ::sched_yield();
+      yield_thread();
     }
   }
 }

@@ -1,7 +1,5 @@
 #include "guarded_word.h"
 
-#include <sched.h>
-
 namespace weft::detail {
 
 std::uint32_t guarded_word::lock_contended() noexcept {
@@ -19,7 +17,7 @@ std::uint32_t guarded_word::lock_contended() noexcept {
     if (spins < spins_before_yield) {
       cpu_relax();
     } else {
-      ::sched_yield();
+      yield_thread();
     }
   }
 }

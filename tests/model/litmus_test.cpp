@@ -5,8 +5,8 @@
 // execution that the checker leaves out this way needs a load that returns a value which is stored
 // later in the execution; no compiler and CPU that weft runs on lets a decision depend on one.
 
-#include "checker/atomic.h"
 #include "checker/explore.h"
+#include "checker/policy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,7 +31,8 @@ outcome values(std::initializer_list<int> of) {
 }
 
 // The outcomes of all executions. The body returns the values that its execution has seen.
-std::set<outcome> outcomes_of(const std::function<outcome()>& body, unsigned spurious_failures = 0) {
+std::set<outcome> outcomes_of(const std::function<outcome()>& body,
+                              unsigned spurious_failures = 0) {
   std::set<outcome> seen;
   options all;
   all.preemptions = 1000;

@@ -1,16 +1,14 @@
 #pragma once
 
-// What runtime/detail/atomic.h is under the checker: atomics whose operations are decisions, sizes
-// at which a queue is full after two tasks, and a hint for loops that wait.
+// Atomics whose operations are decisions of the checker's.
+
+#include "memory.h"
 
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <source_location>
 #include <type_traits>
-
-#include "memory.h"
-#include "policy.h"
 
 namespace weft::detail {
 
@@ -81,8 +79,8 @@ class atomic {
   }
   bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
                              std::memory_order failure, place where = place::current()) noexcept {
-    return compare_exchange(expected, desired, success, failure,
-                            model::memory::exchange_kind::weak, where);
+    return compare_exchange(expected, desired, success, failure, model::memory::exchange_kind::weak,
+                            where);
   }
   bool compare_exchange_weak(T& expected, T desired,
                              std::memory_order order = std::memory_order_seq_cst,
@@ -114,8 +112,8 @@ class atomic {
                         std::memory_order failure, model::memory::exchange_kind kind,
                         place where) noexcept {
     std::uint64_t bits = to_bits(expected);
-    const bool exchanged = model::memory::compare_exchange(
-        this, sizeof(T), bits, to_bits(desired), success, failure, kind, where);
+    const bool exchanged = model::memory::compare_exchange(this, sizeof(T), bits, to_bits(desired),
+                                                           success, failure, kind, where);
     if (!exchanged) expected = from_bits(bits);
     return exchanged;
   }

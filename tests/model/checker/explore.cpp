@@ -43,8 +43,7 @@ result explore(const options& bounds, const std::function<void()>& body, on_fail
   constexpr std::uint64_t executions_between_looks = 256;
   void* argument = const_cast<void*>(static_cast<const void*>(&body));
   for (;;) {
-    const bool passed =
-        execution::run(bounds, execution::mode::search, decisions, call, argument);
+    const bool passed = execution::run(bounds, execution::mode::search, decisions, call, argument);
     ++found.executions;
     found.steps += execution::steps();
     if (!passed) {
@@ -54,8 +53,7 @@ result explore(const options& bounds, const std::function<void()>& body, on_fail
       found.replay = prefix_of(bounds) + decisions.replay_string();
       break;
     }
-    const bool again = memory::take_new_sharing() && bounds.how == strategy::depth_first;
-    if (again) {
+    if (memory::take_new_sharing() && bounds.how == strategy::depth_first) {
       decisions.begin_search(bounds.how, bounds.seed);
     } else if (!decisions.next()) {
       found.complete = true;
@@ -86,8 +84,7 @@ result replay(const options& bounds, const std::function<void()>& body, const st
     return found;
   }
   const std::string bound = text.substr(0, colon);
-  once.preemptions =
-      bound[0] == unbounded ? ~0u : static_cast<unsigned>(std::stoul("0" + bound));
+  once.preemptions = bound[0] == unbounded ? ~0u : static_cast<unsigned>(std::stoul("0" + bound));
   execution::trace_to(&found.trace);
   if (!execution::run(once, execution::mode::replay, decisions, call,
                       const_cast<void*>(static_cast<const void*>(&body))))

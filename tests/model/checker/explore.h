@@ -43,8 +43,7 @@ result replay(const options& bounds, const std::function<void()>& body, const st
 class thread {
  public:
   template <class F>
-  explicit thread(F body)
-      : number_(execution::start_thread(&run<F>, new F(std::move(body)))) {}
+  explicit thread(F body) : number_(execution::start_thread(&run<F>, new F(std::move(body)))) {}
   ~thread() { join(); }
   thread(const thread&) = delete;
   thread& operator=(const thread&) = delete;
@@ -86,12 +85,12 @@ inline unsigned choose(unsigned total) noexcept {
 /// what is modelled.
 class tally {
  public:
-  explicit tally(int value = 0) noexcept : value_(value) {}
+  tally() noexcept = default;
   int add(int more) noexcept;
   [[nodiscard]] int get() const noexcept;
 
  private:
-  int value_;
+  int value_ = 0;
 };
 
 }  // namespace weft::model

@@ -16,10 +16,10 @@ constexpr std::uint32_t never = ~std::uint32_t{0};
 
 struct store_record {
   std::uint64_t value;
-  vector_clock released;              // what an acquire load of it learns
-  std::uint32_t seen[threads_max];    // when each thread first read or wrote it
-  bool follows;                       // a read-modify-write: tied to the store before it
-  bool in_sc_order;                   // read or written by a seq_cst operation
+  vector_clock released;            // what an acquire load of it learns
+  std::uint32_t seen[threads_max];  // when each thread first read or wrote it
+  bool follows;                     // a read-modify-write: tied to the store before it
+  bool in_sc_order;                 // read or written by a seq_cst operation
 };
 
 struct location {
@@ -87,7 +87,6 @@ std::uint64_t value_in_memory(const void* object, unsigned bytes) noexcept {
   return value;
 }
 
-
 std::uint32_t number_of(const location& which) noexcept {
   return static_cast<std::uint32_t>(&which - locations.data());
 }
@@ -152,7 +151,8 @@ struct orders {
 };
 
 /// Notes what the site asks for; returns what it gets.
-orders begin_operation(std::uint16_t index, const char* name, bool modifies, orders asked) noexcept {
+orders begin_operation(std::uint16_t index, const char* name, bool modifies,
+                       orders asked) noexcept {
   site& at = all_sites[index];
   if (!at.reached) {
     at.reached = true;
@@ -171,7 +171,7 @@ orders begin_operation(std::uint16_t index, const char* name, bool modifies, ord
 
 void mark_shared(std::uint16_t index) noexcept {
   new_sharing |= !all_sites[index].shared;
-  all_sites[index].shared = true;
+  all_sites[index].found_shared = true;
 }
 
 /// Which threads meet at this location, and from which sites.
@@ -446,12 +446,15 @@ bool see_newest(std::uint32_t number) noexcept {
 }
 
 void forget_sites() noexcept {
-  for (site& each : all_sites) each.reached = each.shared = false;
+  for (site& each : all_sites) each.reached = each.shared = each.found_shared = false;
   new_sharing = false;
 }
 
 bool take_new_sharing() noexcept {
   const bool any = new_sharing;
+  if (any) {
+    for (site& each : all_sites) each.shared = each.found_shared;
+  }
   new_sharing = false;
   return any;
 }

@@ -58,15 +58,16 @@ struct site {
   bool modifies = false;
   std::memory_order order = std::memory_order_relaxed;    // of a compare-exchange: on success
   std::memory_order failure = std::memory_order_relaxed;  // compare-exchange only
-  bool reached = false;  // in the search that runs
-  /// Several threads touch the objects of this site: others may run before its operation. The
-  /// search begins anew when it finds a site to be shared.
+  bool reached = false;                                   // in the search that runs
+  /// Several threads touch the objects of this site: others may run before its operation. Found
+  /// during an execution, it counts from the next one on, and the search begins anew.
   bool shared = false;
+  bool found_shared = false;
 };
 
 /// Before a search.
 void forget_sites() noexcept;
-/// True if a site has been found to be shared since the last call.
+/// Between executions. True if a site has been found to be shared since the last call.
 bool take_new_sharing() noexcept;
 [[nodiscard]] const std::vector<site>& sites() noexcept;
 

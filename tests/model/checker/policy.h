@@ -1,6 +1,11 @@
 #pragma once
 
+// What the production sources get instead of std::atomic and its like: runtime/detail/atomic.h
+// includes this when it is compiled for the checker.
+
+#include "atomic.h"
 #include "execution.h"
+#include "threads.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +21,7 @@ inline void yield_thread() noexcept {
 
 /// Small enough that every bound is met within a few operations.
 namespace sizes {
-inline constexpr std::uint64_t ready_ring = 2;
+inline constexpr std::uint64_t ready_ring = 3;
 inline constexpr std::int64_t forks = 2;
 inline constexpr std::size_t source_chunk = 2;
 inline constexpr std::size_t source_chunks = 2;

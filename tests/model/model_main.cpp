@@ -1,0 +1,58 @@
+// Runs all models as tests. One failing execution alone:
+//
+//   weft_model_tests --replay Suite.Name 2:17b3a
+
+#include "checker/registry.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string_view>
+
+namespace weft::model {
+namespace {
+
+class model_test : public testing::Test {
+ public:
+  explicit model_test(const registered_model& of) : model_(of) {}
+
+  void TestBody() override {
+    const result all = model_.check_all(on_failure::explain);
+    ASSERT_TRUE(all.passed()) << all.report();
+    EXPECT_TRUE(all.complete) << all.report();
+    std::printf("  %s, %.2f s\n", all.report().c_str(), all.seconds);
+    for (const strategy how : {strategy::pct, strategy::random}) {
+      const result some = model_.check_by_lot(how, on_failure::explain);
+      ASSERT_TRUE(some.passed()) << some.report();
+    }
+  }
+
+ private:
+  const registered_model& model_;
+};
+
+int run_one(std::string_view name, const std::string& text) {
+  for (const registered_model* each : registered_model::all()) {
+    if (each->full_name() != name) continue;
+    const result found = each->replay(text);
+    std::printf("%s%s\n", found.trace.c_str(), found.passed() ? "passed" : found.failure.c_str());
+    return found.passed() ? 0 : 1;
+  }
+  std::fprintf(stderr, "there is no model called %.*s\n", static_cast<int>(name.size()),
+               name.data());
+  return 2;
+}
+
+}  // namespace
+}  // namespace weft::model
+
+int main(int argc, char** argv) {
+  using namespace weft::model;
+  testing::InitGoogleTest(&argc, argv);
+  if (argc == 4 && std::string_view(argv[1]) == "--replay") return run_one(argv[2], argv[3]);
+  for (const registered_model* each : registered_model::all()) {
+    testing::RegisterTest(each->suite(), each->name(), nullptr, nullptr, __FILE__, __LINE__,
+                          [each]() -> testing::Test* { return new model_test(*each); });
+  }
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,267 @@
+// Inbox, ring of ready tasks, deque of forks: each task that goes in comes out once, with what was
+// written to it before. The plain fields of the tasks are watched for races.
+
+#include "../../runtime/detail/fork_deque.h"
+#include "../../runtime/detail/inbox.h"
+#include "../../runtime/detail/run_queue.h"
+#include "checker/registry.h"
+
+#include <array>
+
+namespace weft::model {
+namespace {
+
+using namespace weft::detail;
+
+/// Tasks with a number, which must each be taken once.
+template <unsigned Count>
+class numbered_tasks {
+ public:
+  task_state& make(unsigned number) noexcept {
+    tasks_[number].worker = static_cast<std::uint16_t>(number);  // read by who takes it
+    return tasks_[number];
+  }
+  /// The caller has taken the task. Returns its number.
+  unsigned take(task_state& task) noexcept {
+    const unsigned number = task.worker;
+    check(&task == &tasks_[number], "a task is not what it was");
+    check(taken_[number].add(1) == 1, "a task is taken twice");
+    return number;
+  }
+  void expect_all_taken(unsigned made = Count) noexcept {
+    for (unsigned i = 0; i < made; ++i) check(taken_[i].get() == 1, "a task is lost");
+  }
+  [[nodiscard]] bool taken(unsigned number) const noexcept { return taken_[number].get() != 0; }
+
+ private:
+  std::array<task_state, Count> tasks_{};
+  std::array<tally, Count> taken_{};
+};
+
+// ---- Inbox
+
+const registered_model inbox_two_senders("Inbox", "TwoSenders_TasksArriveOnceAndInOrder",
+                                         {.preemptions = 3}, [] {
+                                           inbox box;
+                                           numbered_tasks<3> tasks;
+                                           const auto take_all = [&] {
+                                             task_fifo arrived;
+                                             const std::size_t count = box.take(arrived);
+                                             check(count == arrived.size(), "take() miscounts");
+                                             while (task_state* task = arrived.pop()) {
+                                               if (tasks.take(*task) == 1)
+                                                 check(tasks.taken(0),
+                                                       "tasks of one sender changed places");
+                                             }
+                                           };
+
+                                           run_threads(
+                                               [&] {
+                                                 box.push(tasks.make(0));
+                                                 box.push(tasks.make(1));
+                                               },
+                                               [&] { box.push(tasks.make(2)); },
+                                               [&] {
+                                                 take_all();
+                                                 take_all();
+                                               });
+                                           take_all();
+
+                                           tasks.expect_all_taken();
+                                           check(box.empty(), "a task is left");
+                                         });
+
+const registered_model inbox_two_takers("Inbox", "OwnerAndRescuer_ShareTheTasks",
+                                        {.preemptions = 3}, [] {
+                                          inbox box;
+                                          numbered_tasks<2> tasks;
+                                          const auto take_all = [&] {
+                                            task_fifo arrived;
+                                            box.take(arrived);
+                                            while (task_state* task = arrived.pop())
+                                              tasks.take(*task);
+                                          };
+
+                                          run_threads(
+                                              [&] {
+                                                box.push(tasks.make(0));
+                                                box.push(tasks.make(1));
+                                              },
+                                              take_all, take_all);
+                                          take_all();
+
+                                          tasks.expect_all_taken();
+                                        });
+
+// A taken task goes back: the head has a value that a slow sender has seen before.
+const registered_model inbox_task_comes_back("Inbox", "TaskThatComesBack_IsNotLost",
+                                             {.preemptions = 3}, [] {
+                                               inbox box;
+                                               task_state a{}, b{};
+                                               tally taken;
+                                               const auto take_all = [&] {
+                                                 task_fifo arrived;
+                                                 box.take(arrived);
+                                                 task_state* first = arrived.pop();
+                                                 for (task_state* task = first; task != nullptr;
+                                                      task = arrived.pop())
+                                                   taken.add(1);
+                                                 return first;
+                                               };
+                                               box.push(a);
+
+                                               run_threads([&] { box.push(b); },
+                                                           [&] {
+                                                             if (task_state* task = take_all()) {
+                                                               taken.add(-1);
+                                                               box.push(*task);
+                                                             }
+                                                           });
+                                               take_all();
+
+                                               check(taken.get() == 2, "a task is lost or doubled");
+                                             });
+
+// ---- Ring
+
+void ring_with_thieves(unsigned tasks_made, unsigned thieves) {
+  run_queue ring;
+  run_queue stolen[2];
+  numbered_tasks<5> tasks;
+  unsigned next = 0;
+  const auto take_from = [&](run_queue& from) {
+    while (task_state* task = from.pop()) tasks.take(*task);
+  };
+  const auto owner = [&] {
+    for (; next < tasks_made; ++next) {
+      // What is refused stays with the owner.
+      if (!ring.push(tasks.make(next))) tasks.take(tasks.make(next));
+      if (next == 1) {
+        if (task_state* task = ring.pop()) tasks.take(*task);
+      }
+    }
+    take_from(ring);
+  };
+  const auto thief = [&](unsigned i) {
+    return [&, i] {
+      ring.steal(stolen[i], 1);
+      take_from(stolen[i]);
+    };
+  };
+
+  if (thieves == 1) {
+    run_threads(owner, thief(0));
+  } else {
+    run_threads(owner, thief(0), thief(1));
+  }
+
+  tasks.expect_all_taken(tasks_made);
+}
+
+const registered_model ring_one_thief("Ring", "Thief_TakesEachTaskOnce", {.preemptions = 3},
+                                      [] { ring_with_thieves(4, 1); });
+
+const registered_model ring_two_thieves("Ring", "TwoThieves_TakeEachTaskOnce", {.preemptions = 2},
+                                        [] { ring_with_thieves(2, 2); });
+
+const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.preemptions = 3},
+                                  [] {
+                                    run_queue ring, stolen;
+                                    numbered_tasks<6> tasks;
+                                    const auto take_from = [&](run_queue& from) {
+                                      while (task_state* task = from.pop()) tasks.take(*task);
+                                    };
+                                    for (unsigned i = 0; i < 3; ++i) ring.push(tasks.make(i));
+
+                                    run_threads(
+                                        [&] {
+                                          tasks.take(*ring.pop());
+                                          for (unsigned i = 3; i < 6; ++i) {
+                                            if (ring.push(tasks.make(i))) continue;
+                                            if (task_state* task = ring.pop()) tasks.take(*task);
+                                            if (!ring.push(tasks.make(i)))
+                                              tasks.take(tasks.make(i));
+                                          }
+                                        },
+                                        [&] {
+                                          ring.steal(stolen, 1);
+                                          take_from(stolen);
+                                        });
+                                    take_from(ring);
+
+                                    tasks.expect_all_taken();
+                                  });
+
+// ---- Deque of forks
+
+void deque_with_thieves(unsigned thieves) {
+  fork_deque deque;
+  numbered_tasks<3> tasks;
+  const auto push = [&](unsigned number) {
+    if (!deque.push(tasks.make(number))) tasks.take(tasks.make(number));
+  };
+  const auto pop = [&] {
+    task_state* task = deque.pop();
+    if (task != nullptr) tasks.take(*task);
+    return task != nullptr;
+  };
+  const auto owner = [&] {
+    push(0);
+    push(1);
+    pop();
+    push(2);
+    while (pop()) {
+    }
+    check(deque.empty_approx(), "the owner sees no empty deque");
+  };
+  const auto thief = [&] {
+    for (int i = 0; i < 2; ++i) {
+      if (task_state* task = deque.steal()) tasks.take(*task);
+    }
+  };
+
+  if (thieves == 1) {
+    run_threads(owner, thief);
+  } else {
+    run_threads(owner, thief, [&] {
+      if (task_state* task = deque.steal()) tasks.take(*task);
+    });
+  }
+
+  tasks.expect_all_taken();
+}
+
+const registered_model deque_one_thief("ForkDeque", "Thief_TakesEachChildOnce", {.preemptions = 3},
+                                       [] { deque_with_thieves(1); });
+
+const registered_model deque_two_thieves("ForkDeque", "TwoThieves_TakeEachChildOnce",
+                                         {.preemptions = 2}, [] { deque_with_thieves(2); });
+
+// A slow thief has read an old entry of a slot that is used again.
+const registered_model deque_wraps("ForkDeque", "ReusedSlots_DoNotReachASlowThief",
+                                   {.preemptions = 3}, [] {
+                                     fork_deque deque;
+                                     numbered_tasks<4> tasks;
+                                     deque.push(tasks.make(0));
+                                     deque.push(tasks.make(1));
+
+                                     run_threads(
+                                         [&] {
+                                           for (unsigned i = 2; i < 4; ++i) {
+                                             if (!deque.push(tasks.make(i)))
+                                               tasks.take(tasks.make(i));
+                                           }
+                                           while (task_state* task = deque.pop()) tasks.take(*task);
+                                         },
+                                         [&] {
+                                           for (int i = 0; i < 2; ++i) {
+                                             if (task_state* task = deque.steal())
+                                               tasks.take(*task);
+                                           }
+                                         });
+
+                                     tasks.expect_all_taken();
+                                   });
+
+}  // namespace
+}  // namespace weft::model
