@@ -59,9 +59,9 @@ unsigned spurious = 0;
 bool failed = false;
 std::string why_failed;
 std::string* trace_text = nullptr;
-std::uint64_t longest = 50;                    // pct: steps of the executions so far
-std::array<std::uint64_t, 16> change_points;   // pct
-std::uint64_t lowest_priority = 0;             // pct
+std::uint64_t longest = 50;                   // pct: steps of the executions so far
+std::array<std::uint64_t, 16> change_points;  // pct
+std::uint64_t lowest_priority = 0;            // pct
 
 std::array<kept_object, 4> kept;
 std::size_t kept_count = 0;
@@ -231,7 +231,7 @@ void catch_signals() {
     stack.ss_sp = signal_stack.data();
     stack.ss_size = signal_stack.size();
     ::sigaltstack(&stack, nullptr);
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_ONSTACK | SA_NODEFER;
     for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
@@ -324,10 +324,11 @@ std::string describe_code(const void* address) {
   char command[256];
   // Position independent or not: the tool wants the offset from the begin of the program.
   extern const char begin[] asm("__executable_start");
-  std::snprintf(command, sizeof(command),
-                "addr2line -s -f -C -i -e /proc/%d/exe %#zx 2>/dev/null | paste -sd ' ' | cut -c1-300",
-                static_cast<int>(::getpid()),
-                static_cast<std::size_t>(static_cast<const char*>(address) - begin - 1));
+  std::snprintf(
+      command, sizeof(command),
+      "addr2line -s -f -C -i -e /proc/%d/exe %#zx 2>/dev/null | paste -sd ' ' | cut -c1-300",
+      static_cast<int>(::getpid()),
+      static_cast<std::size_t>(static_cast<const char*>(address) - begin - 1));
   std::string text;
   if (traced()) {  // only for the report: an external program is slow
     if (FILE* output = ::popen(command, "r")) {

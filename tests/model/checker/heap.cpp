@@ -111,9 +111,9 @@ namespace {
 
 void* allocate_anywhere(std::size_t bytes, std::size_t alignment) {
   if (execution::inside()) return heap::allocate(bytes, alignment);
-  void* memory = alignment <= 16
-                     ? std::malloc(bytes == 0 ? 1 : bytes)
-                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  void* memory = alignment <= 16 ? std::malloc(bytes == 0 ? 1 : bytes)
+                                 : std::aligned_alloc(
+                                       alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }

@@ -27,32 +27,78 @@ void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 
-void __tsan_read1(void* at) { read<1>(at, __builtin_return_address(0)); }
-void __tsan_read2(void* at) { read<2>(at, __builtin_return_address(0)); }
-void __tsan_read4(void* at) { read<4>(at, __builtin_return_address(0)); }
-void __tsan_read8(void* at) { read<8>(at, __builtin_return_address(0)); }
-void __tsan_read16(void* at) { read<16>(at, __builtin_return_address(0)); }
-void __tsan_write1(void* at) { write<1>(at, __builtin_return_address(0)); }
-void __tsan_write2(void* at) { write<2>(at, __builtin_return_address(0)); }
-void __tsan_write4(void* at) { write<4>(at, __builtin_return_address(0)); }
-void __tsan_write8(void* at) { write<8>(at, __builtin_return_address(0)); }
-void __tsan_write16(void* at) { write<16>(at, __builtin_return_address(0)); }
+void __tsan_read1(void* at) {
+  read<1>(at, __builtin_return_address(0));
+}
+void __tsan_read2(void* at) {
+  read<2>(at, __builtin_return_address(0));
+}
+void __tsan_read4(void* at) {
+  read<4>(at, __builtin_return_address(0));
+}
+void __tsan_read8(void* at) {
+  read<8>(at, __builtin_return_address(0));
+}
+void __tsan_read16(void* at) {
+  read<16>(at, __builtin_return_address(0));
+}
+void __tsan_write1(void* at) {
+  write<1>(at, __builtin_return_address(0));
+}
+void __tsan_write2(void* at) {
+  write<2>(at, __builtin_return_address(0));
+}
+void __tsan_write4(void* at) {
+  write<4>(at, __builtin_return_address(0));
+}
+void __tsan_write8(void* at) {
+  write<8>(at, __builtin_return_address(0));
+}
+void __tsan_write16(void* at) {
+  write<16>(at, __builtin_return_address(0));
+}
 
-void __tsan_unaligned_read2(void* at) { read<2>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_read4(void* at) { read<4>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_read8(void* at) { read<8>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_read16(void* at) { read<16>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_write2(void* at) { write<2>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_write4(void* at) { write<4>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_write8(void* at) { write<8>(at, __builtin_return_address(0)); }
-void __tsan_unaligned_write16(void* at) { write<16>(at, __builtin_return_address(0)); }
+void __tsan_unaligned_read2(void* at) {
+  read<2>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_read4(void* at) {
+  read<4>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_read8(void* at) {
+  read<8>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_read16(void* at) {
+  read<16>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_write2(void* at) {
+  write<2>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_write4(void* at) {
+  write<4>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_write8(void* at) {
+  write<8>(at, __builtin_return_address(0));
+}
+void __tsan_unaligned_write16(void* at) {
+  write<16>(at, __builtin_return_address(0));
+}
 
 // A load and a store of the same place: the store finds all that the load would.
-void __tsan_read_write1(void* at) { write<1>(at, __builtin_return_address(0)); }
-void __tsan_read_write2(void* at) { write<2>(at, __builtin_return_address(0)); }
-void __tsan_read_write4(void* at) { write<4>(at, __builtin_return_address(0)); }
-void __tsan_read_write8(void* at) { write<8>(at, __builtin_return_address(0)); }
-void __tsan_read_write16(void* at) { write<16>(at, __builtin_return_address(0)); }
+void __tsan_read_write1(void* at) {
+  write<1>(at, __builtin_return_address(0));
+}
+void __tsan_read_write2(void* at) {
+  write<2>(at, __builtin_return_address(0));
+}
+void __tsan_read_write4(void* at) {
+  write<4>(at, __builtin_return_address(0));
+}
+void __tsan_read_write8(void* at) {
+  write<8>(at, __builtin_return_address(0));
+}
+void __tsan_read_write16(void* at) {
+  write<16>(at, __builtin_return_address(0));
+}
 
 void __tsan_vptr_update(void** at, void*) {
   write<sizeof(void*)>(static_cast<const void*>(at), __builtin_return_address(0));

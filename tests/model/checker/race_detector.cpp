@@ -37,8 +37,9 @@ std::uint32_t execution_number = 0;
 
 cell* cells() noexcept {
   static cell* const mapped = [] {
-    void* memory = ::mmap(nullptr, heap::region_bytes() / word * sizeof(cell),
-                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        ::mmap(nullptr, heap::region_bytes() / word * sizeof(cell), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) std::abort();
     return static_cast<cell*>(memory);
   }();
