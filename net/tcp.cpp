@@ -120,8 +120,8 @@ detail::ready_operation tcp_stream::write_half::writable() noexcept {
 std::optional<std::size_t> tcp_stream::write_half::try_write_some(byte_view from) {
   return stream_of(half_).try_write_some(from);
 }
-void tcp_stream::write_half::shutdown_write() {
-  stream_of(half_).shutdown_write();
+detail::shutdown_operation tcp_stream::write_half::shutdown_write() noexcept {
+  return detail::shutdown_operation(stream_of(half_));
 }
 socket_address tcp_stream::write_half::local_address() const {
   return stream_of(half_).local_address();

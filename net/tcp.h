@@ -78,7 +78,8 @@ class tcp_stream::write_half {
   detail::write_parts_operation write_all(std::span<const byte_view> parts) noexcept;
   detail::ready_operation writable() noexcept;
   std::optional<std::size_t> try_write_some(byte_view from);
-  void shutdown_write();
+  /// As tcp_stream::shutdown_write(), but to be awaited.
+  detail::shutdown_operation shutdown_write() noexcept;
   [[nodiscard]] socket_address local_address() const;
   [[nodiscard]] socket_address peer_address() const;
   /// Ends the outgoing direction and gives the half back.

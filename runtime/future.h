@@ -304,6 +304,9 @@ class [[nodiscard]] future {
   using value_type = T;
 
   future() noexcept = default;
+  future(future&&) noexcept = default;
+  future& operator=(future&&) noexcept = default;
+  ~future() = default;
   explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
   /// Waits until it is done and gives the value, moved out: a second time throws

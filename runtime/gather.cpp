@@ -7,6 +7,13 @@ handle_set::handle_set(std::span<observer> observers, on_failure policy) noexcep
   unlink = cancel_handles;
 }
 
+void handle_set::check_handles(std::span<const observer> observers) {
+  for (const observer& each : observers) {
+    if (each.observed == nullptr) throw_invalid_state("gather() of an empty join_handle");
+    if (each.observed == here.task) throw_invalid_state("a task cannot await itself");
+  }
+}
+
 bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   task = here.task;
   task->leaf = parent.address();
@@ -14,11 +21,6 @@ bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   for (observer& each : observers_) {
     each.set = this;
     each.on_done = on_handle_done;
-    if (each.observed == nullptr) {
-      pending_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see pending_
-      each.told.store(true, std::memory_order_relaxed);
-      continue;
-    }
     each.registered = true;
     if (!add_waiter(*each.observed, each)) on_handle_done(each, *each.observed);
   }
@@ -55,9 +57,7 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
   set.cancelled_ = true;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
-  for (observer& each : set.observers_) {
-    if (each.observed != nullptr) cancel(*each.observed);
-  }
+  for (observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
 }
 
@@ -67,12 +67,11 @@ void handle_set::check() {
     // acquire: pairs with the release at the end of on_handle_done, which never waits.
     while (!each.told.load(std::memory_order_acquire)) cpu_relax();
   }
-  for (observer& each : observers_) {
-    if (each.observed != nullptr && cancelled_) retrieve(*each.observed);
-  }
-  if (cancelled_)
+  if (cancelled_) {
+    for (observer& each : observers_) retrieve(*each.observed);
     throw_interrupted(level_raised(*here.task) ? wait_outcome::interrupted
                                                : wait_outcome::cancelled);
+  }
   // acquire: see failed_.
   if (task_state* failed = failed_.load(std::memory_order_acquire)) {
     retrieve(*failed);

@@ -174,6 +174,8 @@ class handle_set : public wait_node {
   };
 
   handle_set(std::span<observer> observers, on_failure policy) noexcept;
+  /// Throws invalid_state_error for an empty handle, and that of the running task.
+  static void check_handles(std::span<const observer> observers);
   bool start(std::coroutine_handle<> parent) noexcept;
   /// Takes back what is still registered; throws as child_set::check.
   void check();
@@ -207,11 +209,19 @@ class [[nodiscard]] gather_handles {
     ((observers_[i++].observed = handles.state()), ...);
   }
   gather_handles(gather_handles&& other) noexcept
-      : handles_(other.handles_), observers_(std::move(other.observers_)) {}
+      : handles_(other.handles_),
+        observers_(std::move(other.observers_)),
+        awaited_(other.awaited_) {}
   gather_handles& operator=(gather_handles&&) = delete;
   ~gather_handles() {}
 
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() {
+    if (awaited_) [[unlikely]]
+      throw_awaited_twice();
+    awaited_ = true;
+    handle_set::check_handles(observers_);
+    return false;
+  }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
     ::new (&set_)
         handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
@@ -234,6 +244,7 @@ class [[nodiscard]] gather_handles {
 
   std::tuple<join_handle<Ts>*...> handles_;
   std::array<handle_set::observer, sizeof...(Ts)> observers_;
+  bool awaited_ = false;
   union {
     handle_set set_;
   };
@@ -250,11 +261,17 @@ class [[nodiscard]] gather_handle_range {
     }
   }
   gather_handle_range(gather_handle_range&& other) noexcept
-      : observers_(std::move(other.observers_)) {}
+      : observers_(std::move(other.observers_)), awaited_(other.awaited_) {}
   gather_handle_range& operator=(gather_handle_range&&) = delete;
   ~gather_handle_range() {}
 
-  bool await_ready() const noexcept { return observers_.empty(); }
+  bool await_ready() {
+    if (awaited_) [[unlikely]]
+      throw_awaited_twice();
+    awaited_ = true;
+    handle_set::check_handles(observers_);
+    return observers_.empty();
+  }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
     ::new (&set_)
         handle_set(observers_, Results ? on_failure::keep_going : on_failure::cancel_siblings);
@@ -285,6 +302,7 @@ class [[nodiscard]] gather_handle_range {
 
  private:
   std::vector<handle_set::observer> observers_;
+  bool awaited_ = false;
   union {
     handle_set set_;
   };

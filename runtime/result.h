@@ -4,6 +4,8 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -55,9 +57,9 @@ class [[nodiscard]] result {
       : state_(std::in_place_index<0>) {}
   result(std::exception_ptr error) noexcept
       : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
-  /// A failed operation; `operation` is a literal or outlives the result.
-  result(std::error_code code, const char* operation) noexcept
-      : state_(std::in_place_index<2>, failure{code, operation}) {}
+  /// A failed operation, named with its object: "read 127.0.0.1:80".
+  result(std::error_code code, std::string operation) noexcept
+      : state_(std::in_place_index<2>, failure{code, std::move(operation)}) {}
   result(const result&) = default;
   result& operator=(const result&) = default;
   result(result&&) noexcept = default;
@@ -98,12 +100,23 @@ class [[nodiscard]] result {
   template <class U = T>
     requires(!std::is_void_v<U>)
   std::remove_reference_t<U>* operator->() {
-    return &get(state_);
+    return std::addressof(get(state_));
+  }
+  template <class U = T>
+    requires(!std::is_void_v<U>)
+  std::add_pointer_t<const U> operator->() const {
+    return std::addressof(get(state_));
   }
   template <class U>
     requires(!std::is_void_v<T>)
   T value_or(U&& other) && {
     if (has_value()) return static_cast<T>(std::move(std::get<0>(state_)));
+    return static_cast<T>(std::forward<U>(other));
+  }
+  template <class U>
+    requires(!std::is_void_v<T>)
+  T value_or(U&& other) const& {
+    if (has_value()) return static_cast<T>(get(state_));
     return static_cast<T>(std::forward<U>(other));
   }
 
@@ -128,7 +141,7 @@ class [[nodiscard]] result {
  private:
   struct failure {
     std::error_code code;
-    const char* operation;
+    std::string operation;
     [[nodiscard]] std::exception_ptr to_exception() const noexcept {
       return std::make_exception_ptr(std::system_error(code, operation));
     }

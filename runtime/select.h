@@ -28,7 +28,8 @@ task<await_result_t<A>> as_group_member(A operation, wait_group* group, std::uin
 template <class A>
 class select_leaf {
  public:
-  using value_type = decltype(std::declval<A&>().take());
+  using value_type = await_result_t<A>;
+  static_assert(std::same_as<value_type, decltype(std::declval<A&>().take())>);
 
   select_leaf(A operation, wait_group&, std::uint32_t) : operation_(std::move(operation)) {}
   [[nodiscard]] select_core::arm_interface interface() noexcept {
@@ -99,7 +100,15 @@ class [[nodiscard]] select_tuple {
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
     return state_->core.start(parent, state_->watches);
   }
-  [[nodiscard]] value_type await_resume() {
+  [[nodiscard]] value_type await_resume()
+    requires(!(std::is_void_v<await_result_t<As>> && ...))
+  {
+    return take(state_->core.winner(), std::index_sequence_for<As...>());
+  }
+  /// There is no value in it: may be ignored.
+  value_type await_resume()
+    requires(std::is_void_v<await_result_t<As>> && ...)
+  {
     return take(state_->core.winner(), std::index_sequence_for<As...>());
   }
 

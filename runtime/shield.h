@@ -6,7 +6,8 @@ namespace weft {
 
 namespace detail {
 
-/// Waits for a task without passing cancellations on to it.
+/// Waits for a task without passing cancellations on to it. Not a leaf for select: the end of a task
+/// cannot be awaited and lost at once.
 template <class T>
 class [[nodiscard]] shield_awaiter : public join_operation {
  public:
@@ -18,6 +19,9 @@ class [[nodiscard]] shield_awaiter : public join_operation {
     retrieve(*child_);
     return block_of<T>::slot(*child_).copy();
   }
+
+ private:
+  using join_operation::take;
 };
 
 /// ... which it spawned itself, and whose handle it owns.

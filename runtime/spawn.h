@@ -250,7 +250,16 @@ join_handle<task_value_t<F, Args...>> spawn_local(F&& f, Args&&... args) {
 /// Cost: about 10 ns. Threads: inside a task.
 class [[nodiscard]] yield_awaiter {
  public:
-  bool await_ready() const noexcept { return false; }
+  yield_awaiter() noexcept = default;
+  yield_awaiter(yield_awaiter&&) noexcept = default;
+  yield_awaiter& operator=(yield_awaiter&&) = delete;
+  ~yield_awaiter() = default;
+
+  bool await_ready() {
+    if (std::exchange(awaited_, true)) [[unlikely]]
+      detail::throw_awaited_twice();
+    return false;
+  }
   bool await_suspend(std::coroutine_handle<> waiter) noexcept {
     detail::here.task->leaf = waiter.address();
     if (detail::interrupted(*detail::here.task)) return false;
@@ -258,6 +267,9 @@ class [[nodiscard]] yield_awaiter {
     return true;
   }
   void await_resume() const { detail::deliver_request(); }
+
+ private:
+  bool awaited_ = false;
 };
 inline yield_awaiter yield() noexcept {
   return {};

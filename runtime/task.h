@@ -39,7 +39,8 @@ class result_slot {
   template <class U>
   void set_value(U&& value) {
     if constexpr (std::is_reference_v<T>) {
-      ::new (static_cast<void*>(&value_)) stored(std::addressof(value));
+      T bound = std::forward<U>(value);  // a std::reference_wrapper too
+      ::new (static_cast<void*>(&value_)) stored(std::addressof(bound));
     } else {
       ::new (static_cast<void*>(&value_)) stored(std::forward<U>(value));
     }

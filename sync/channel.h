@@ -43,10 +43,15 @@ class channel {
   ~channel() = default;
 
   /// Waits until there is room, or a receiver, and sends the item: true. False when the channel is
-  /// closed, also while it waits. The operation owns the item from the call on; with try_send it
-  /// stays with the caller unless it was sent.
+  /// closed, also while it waits. A channel that is closed already leaves the item with the caller;
+  /// else the operation owns it from the call on.
   /// Cancellation: takes nothing: the item was not sent and dies with the operation.
-  [[nodiscard]] send_operation send(T item) noexcept { return {*this, std::move(item)}; }
+  [[nodiscard]] send_operation send(T&& item) noexcept { return {*this, std::move(item)}; }
+  [[nodiscard]] send_operation send(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return {*this, T(item)};
+  }
 
   /// Waits for an item and takes it. Empty when the channel is closed and all items were taken.
   /// Cancellation: takes nothing, no item is lost.
@@ -86,8 +91,7 @@ class channel {
 
   /// Snapshots.
   [[nodiscard]] bool closed() const noexcept {
-    const detail::spin_guard guard(lock_);
-    return closed_;
+    return is_closed();
   }
   [[nodiscard]] std::size_t size() const noexcept {
     const detail::spin_guard guard(lock_);
@@ -113,15 +117,18 @@ class channel {
   void drain_all(Wants wants, Accept accept, detail::wake_list& woken) noexcept;
   [[nodiscard]] bool sends_all(const sender& self) const noexcept {
     const auto count = static_cast<std::size_t>(self.end_ - self.next_);
-    return count <= 1 || closed_ || count <= capacity_ - buffer_.size();
+    return count <= 1 || is_closed() || count <= capacity_ - buffer_.size();
   }
   [[nodiscard]] bool has_room() const noexcept { return buffer_.size() < capacity_; }
+  [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
   const std::size_t capacity_;
   mutable detail::spin_lock lock_;
+  // Written under lock_, once. send() also reads it without: relaxed, because all that it decides
+  // is whether an item that cannot be sent any more is worth moving.
+  detail::atomic<bool> closed_{false};
   // Guarded by lock_. Receivers wait only while there is nothing to take, senders only while there
   // is no room; both wait only when they belong to one select.
-  bool closed_ = false;
   detail::ring<T> buffer_;
   detail::intrusive_list<sender> senders_;
   detail::intrusive_list<receiver> receivers_;
@@ -181,12 +188,13 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
 template <detail::storable T>
 class [[nodiscard]] channel<T>::send_operation : public sender {
  public:
-  send_operation(channel& into, T&& item) noexcept : sender(into), item_(std::move(item)) {
-    this->set_items(&item_, 1);
+  send_operation(channel& into, T&& item) noexcept : sender(into) {
+    if (!into.is_closed()) item_.emplace(std::move(item));
+    point_at_item();
   }
   send_operation(send_operation&& other) noexcept
       : sender(std::move(other)), item_(std::move(other.item_)) {
-    this->set_items(&item_, 1);
+    point_at_item();
   }
   send_operation& operator=(send_operation&&) = delete;
   ~send_operation() = default;
@@ -198,7 +206,9 @@ class [[nodiscard]] channel<T>::send_operation : public sender {
   }
 
  private:
-  T item_;
+  void point_at_item() noexcept { this->set_items(item_ ? &*item_ : nullptr, item_ ? 1 : 0); }
+
+  std::optional<T> item_;  // empty: the channel was closed before, nothing is sent
 };
 
 /// Awaitable of std::size_t: how many were sent?
@@ -312,11 +322,11 @@ class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
 template <detail::storable T>
 auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept -> progress {
   // Nearly always one item, room for it, and nobody to meet.
-  if (has_room() && receivers_.empty() && self.is_plain() && !closed_) [[likely]] {
+  if (has_room() && receivers_.empty() && self.is_plain() && !is_closed()) [[likely]] {
     buffer_.push_back(std::move(*self.next_++));
     return progress::done;
   }
-  if (closed_ || self.next_ == self.end_) return self.claim() ? progress::done : progress::lost;
+  if (is_closed() || self.next_ == self.end_) return self.claim() ? progress::done : progress::lost;
   if (self.group != nullptr) {
     if (const progress reached = commit(self, woken); reached != progress::done) return reached;
   }
@@ -383,7 +393,7 @@ bool channel<T>::try_send(T&& item) noexcept {
   T* next = &item;
   {
     const detail::spin_guard guard(lock_);
-    if (!closed_) push(next, &item + 1, woken);
+    if (!is_closed()) push(next, &item + 1, woken);
   }
   woken.wake_all();
   return next != &item;
@@ -416,13 +426,13 @@ auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept 
     if (const progress reached = commit(self, woken); reached != progress::done) return reached;
   }
   pull(self, woken);
-  const bool done = !self.wants_more() || self.received_ > 0 || closed_;
+  const bool done = !self.wants_more() || self.received_ > 0 || is_closed();
   return done ? progress::done : progress::blocked;
 }
 
 template <detail::storable T>
 auto channel<T>::commit(receiver& self, detail::wake_list& woken) noexcept -> progress {
-  if (!buffer_.empty() || closed_) return self.claim() ? progress::done : progress::lost;
+  if (!buffer_.empty() || is_closed()) return self.claim() ? progress::done : progress::lost;
   sender* met = nullptr;
   const progress reached = meet(self, senders_, met);
   if (met != nullptr) {
@@ -487,7 +497,7 @@ void channel<T>::close() noexcept {
   detail::wake_list woken;
   {
     const detail::spin_guard guard(lock_);
-    closed_ = true;
+    closed_.store(true, std::memory_order_relaxed);
     while (sender* const waiting = detail::claim_front(senders_)) woken.add(*waiting);
     while (receiver* const waiting = detail::claim_front(receivers_)) woken.add(*waiting);
   }

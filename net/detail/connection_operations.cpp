@@ -95,7 +95,7 @@ bool connect_core::connected_to_itself() const noexcept {
 
 socket_stream connect_core::take() {
   check_outcome();
-  if (failed()) throw_system_error(-failure(), std::string(name) + " " + to_.to_string());
+  if (failed()) throw_system_error(-failure(), describe());
   return take_stream();
 }
 
@@ -129,15 +129,22 @@ io_progress accept_core::accepted(int fd, const sockaddr_storage& peer, socklen_
   return io_progress::done;
 }
 
+const char* accept_core::describe() const noexcept {
+  switch (static_cast<int>(-value)) {
+    case EBUSY:
+      return "accept (another task accepts here)";
+    case ECANCELED:
+      return "accept (the listener was closed)";
+    case EBADF:
+      return "accept (the listener is closed)";
+    default:
+      return "accept";
+  }
+}
+
 socket_stream accept_core::take() {
   check_outcome();
-  if (failed()) {
-    const int number = static_cast<int>(-value);
-    throw_system_error(number, number == EBUSY       ? "accept (another task accepts here)"
-                               : number == ECANCELED ? "accept (the listener was closed)"
-                               : number == EBADF     ? "accept (the listener is closed)"
-                                                     : "accept");
-  }
+  if (failed()) throw_system_error(static_cast<int>(-value), describe());
   return take_stream();
 }
 

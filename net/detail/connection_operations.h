@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -36,9 +37,6 @@ class retry_timer : private timer_node {
 ///
 /// Cancellation: the attempt is given up and the socket closed.
 class connect_core : public io_operation {
- public:
-  static constexpr const char* name = "connect";
-
  protected:
   /// `socket`: what sys::socket returned; an error is reported when the operation is awaited.
   connect_core(int socket, const socket_address& to) noexcept
@@ -48,6 +46,8 @@ class connect_core : public io_operation {
   [[nodiscard]] std::error_code error() const noexcept {
     return {-failure(), std::system_category()};
   }
+  /// "connect 127.0.0.1:80": what an error is called.
+  [[nodiscard]] std::string describe() const { return "connect " + to_.to_string(); }
   /// 0 or -errno: of the socket, else of the attempt.
   [[nodiscard]] int failure() const noexcept {
     return no_socket_ < 0 ? no_socket_ : static_cast<int>(value);
@@ -77,7 +77,7 @@ class [[nodiscard]] connect_operation : public connect_core {
   [[nodiscard]] Stream await_resume() { return Stream(take()); }
   [[nodiscard]] result<Stream> await_resume_result() {
     check_cancelled();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe()};
     return Stream(take_stream());
   }
 };
@@ -87,9 +87,6 @@ class [[nodiscard]] connect_operation : public connect_core {
 ///
 /// Cancellation: takes nothing, the connection stays in the queue.
 class accept_core : public io_operation {
- public:
-  static constexpr const char* name = "accept";
-
  protected:
   explicit accept_core(io_source* listener) noexcept
       : io_operation(listener, io_direction::read, step) {}
@@ -98,6 +95,8 @@ class accept_core : public io_operation {
   [[nodiscard]] std::error_code error() const noexcept {
     return {static_cast<int>(-value), std::system_category()};
   }
+  /// What an error is called.
+  [[nodiscard]] const char* describe() const noexcept;
   socket_stream take();
   void check_cancelled() const { check_outcome(); }
   socket_stream take_stream() noexcept { return {std::move(accepted_), peer_}; }
@@ -118,7 +117,7 @@ class [[nodiscard]] accept_operation : public accept_core {
   [[nodiscard]] Stream await_resume() { return Stream(take()); }
   [[nodiscard]] result<Stream> await_resume_result() {
     check_cancelled();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe()};
     return Stream(take_stream());
   }
 };

@@ -157,9 +157,9 @@ std::optional<std::optional<std::string>> read_core::line::try_now(read_core& co
   }
   std::string_view text = core.bytes.view().substr(0, found);
   if (text.ends_with('\r')) text.remove_suffix(1);
-  std::optional<std::string> line(std::in_place, text);
+  std::optional<std::string> without_end(std::in_place, text);
   core.bytes.consume(found + 1);
-  return line;
+  return without_end;
 }
 
 }  // namespace weft::detail

@@ -3,6 +3,7 @@
 #include "descriptor.h"
 #include "stream_operations.h"
 
+#include <coroutine>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -77,6 +78,25 @@ class socket_stream {
 
   descriptor socket_;
   peer_name peer_;
+};
+
+/// socket_stream::shutdown_write as an awaitable of void, which never suspends: writers of other
+/// kinds have to wait for it.
+class [[nodiscard]] shutdown_operation {
+ public:
+  explicit shutdown_operation(socket_stream& stream) noexcept : stream_(&stream) {}
+
+  bool await_ready() {
+    if (std::exchange(awaited_, true)) [[unlikely]]
+      throw_awaited_twice();
+    return true;
+  }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_resume() const { stream_->shutdown_write(); }
+
+ private:
+  socket_stream* stream_;
+  bool awaited_ = false;
 };
 
 /// Throws std::system_error.

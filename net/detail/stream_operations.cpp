@@ -70,13 +70,16 @@ std::string peer_name::to_string() const {
   return family_ == AF_UNIX ? "unix socket" : "stream";
 }
 
-void stream_operation::fail(const char* operation) const {
+std::string stream_operation::describe(const char* operation) const {
   const int number = static_cast<int>(-value);
   // A stream that was closed may be gone: its name too.
   const bool gone = number == ECANCELED || number == EBADF;
   const std::string object = gone || peer_ == nullptr ? "stream" : peer_->to_string();
-  throw_system_error(number,
-                     std::string(operation) + " " + object + explanation(number, operation));
+  return std::string(operation) + " " + object + explanation(number, operation);
+}
+
+void stream_operation::fail(const char* operation) const {
+  throw_system_error(static_cast<int>(-value), describe(operation));
 }
 
 namespace {

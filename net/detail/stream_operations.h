@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <system_error>
 
 namespace weft::detail {
@@ -54,6 +55,8 @@ class stream_operation : public io_operation {
   [[nodiscard]] std::error_code error() const noexcept {
     return {static_cast<int>(-value), std::system_category()};
   }
+  /// "read 127.0.0.1:80": what an error is called.
+  [[nodiscard]] std::string describe(const char* operation) const;
   [[noreturn]] void fail(const char* operation) const;
 
   io_progress finish(std::int64_t count_or_error) noexcept {
@@ -91,7 +94,7 @@ class [[nodiscard]] read_operation : public stream_operation {
   }
   [[nodiscard]] result<std::size_t> await_resume_result() const {
     check_outcome();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe(name)};
     return static_cast<std::size_t>(value);
   }
 
@@ -145,7 +148,7 @@ class [[nodiscard]] write_some_operation : public write_core {
   }
   [[nodiscard]] result<std::size_t> await_resume_result() const {
     check_outcome();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe(name)};
     return sent();
   }
   static io_progress send(io_operation& self) noexcept;
@@ -160,7 +163,7 @@ class [[nodiscard]] write_all_operation : public write_core {
   void await_resume() const { check(); }
   [[nodiscard]] result<void> await_resume_result() const {
     check_outcome();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe(name)};
     return {};
   }
   static io_progress send(io_operation& self) noexcept;
@@ -187,7 +190,7 @@ class [[nodiscard]] write_parts_operation : public stream_operation {
   }
   [[nodiscard]] result<void> await_resume_result() const {
     check_outcome();
-    if (failed()) return {error(), name};
+    if (failed()) return {error(), describe(name)};
     return {};
   }
 
@@ -212,7 +215,7 @@ class [[nodiscard]] ready_operation : public stream_operation {
   }
   [[nodiscard]] result<void> await_resume_result() const {
     check_outcome();
-    if (failed()) return {error(), "wait"};
+    if (failed()) return {error(), describe("wait")};
     return {};
   }
 
