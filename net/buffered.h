@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../runtime/async_generator.h"
 #include "../runtime/cancel.h"
 #include "../runtime/select.h"
 #include "../runtime/sleep.h"
@@ -72,6 +73,14 @@ class buffered_reader {
   /// A line without its end (\n or \r\n); the last one may lack it. Empty optional at the end of
   /// the stream. Throws limit_overrun_error as read_until.
   [[nodiscard]] auto read_line() { return start(detail::read_core::line{}); }
+  /// All lines up to the end of the stream: `while (auto line = co_await lines.next())`.
+  async_generator<std::string> lines() {
+    for (;;) {
+      std::optional<std::string> line = co_await read_line();
+      if (!line) co_return;
+      co_yield std::move(*line);
+    }
+  }
 
   /// The end of the stream was seen, and everything before it was consumed.
   [[nodiscard]] bool at_eof() const noexcept { return core_.ended && core_.bytes.empty(); }

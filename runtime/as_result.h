@@ -1,5 +1,6 @@
 #pragma once
 
+#include "detail/interrupt_scope.h"
 #include "spawn.h"
 
 #include <optional>
@@ -7,6 +8,27 @@
 namespace weft {
 
 namespace detail {
+
+/// Tells whether a cancelled_error is the running task's own or comes from something it awaited:
+/// made before the await, asked after it.
+class cancellation_watch {
+ public:
+  cancellation_watch() noexcept
+      : requests_before_(here.task == nullptr ? 0 : cancelling(*here.task)),
+        pending_before_(here.task != nullptr && request_pending(*here.task)) {}
+
+  /// A request came meanwhile, one that was pending has been delivered, or a scope is cancelled.
+  [[nodiscard]] bool came() const noexcept {
+    if (here.task == nullptr) return false;
+    const task_state& self = *here.task;
+    return cancelling(self) > requests_before_ || (pending_before_ && !request_pending(self)) ||
+           scope_cancels(self.scopes);
+  }
+
+ private:
+  int requests_before_;
+  bool pending_before_;
+};
 
 /// Awaits A in place and gives its outcome as a value.
 template <class A>
@@ -23,10 +45,7 @@ class [[nodiscard]] result_awaiter {
     if (awaiter_) [[unlikely]]
       throw_awaited_twice();
     awaiter_.emplace(static_cast<A&&>(awaited_));
-    if (here.task != nullptr) {
-      requests_before_ = cancelling(*here.task);
-      pending_before_ = request_pending(*here.task);
-    }
+    own_ = cancellation_watch();
     return awaiter_->awaiter.await_ready();
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
@@ -45,7 +64,7 @@ class [[nodiscard]] result_awaiter {
         }
       } catch (const cancelled_error&) {
         // Our own cancellation goes on; that of a child is a value.
-        if (here.task != nullptr && own_cancellation(*here.task)) throw;
+        if (own_.came()) throw;
         return result<value_type>(std::current_exception());
       } catch (...) {
         return result<value_type>(std::current_exception());
@@ -59,15 +78,9 @@ class [[nodiscard]] result_awaiter {
     decltype(get_awaiter(std::declval<A>())) awaiter;
   };
 
-  /// A request came meanwhile, or one that was pending has been delivered.
-  [[nodiscard]] bool own_cancellation(const detail::task_state& self) const noexcept {
-    return cancelling(self) > requests_before_ || (pending_before_ && !request_pending(self));
-  }
-
   A awaited_;
   std::optional<holder> awaiter_;
-  int requests_before_ = 0;
-  bool pending_before_ = false;
+  cancellation_watch own_;
 };
 
 }  // namespace detail

@@ -1,30 +1,11 @@
 #pragma once
 
+#include "detail/interrupt_scope.h"
 #include "spawn.h"
 
 #include <optional>
 
 namespace weft {
-
-namespace detail {
-
-/// A region of a task that somebody can end from outside: a deadline.
-/// The list of a task's scopes belongs to the task; `expired` is set by a timer on any thread.
-struct interrupt_scope {
-  interrupt_scope* outer = nullptr;
-  task_state* task = nullptr;
-  //   written by  the timer's thread (release)
-  //   read by     the task (acquire): set before LEVEL is raised
-  atomic<bool> expired{false};
-};
-
-/// Enters and leaves a scope of the running task, innermost last.
-void enter_scope(interrupt_scope& scope);
-void leave_scope(interrupt_scope& scope) noexcept;
-/// The time-out of a deadline that encloses the caller, on its way out.
-bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept;
-
-}  // namespace detail
 
 /// While it lives, cancellations and deadlines of the running task are postponed: the next
 /// suspension after it raises them.
@@ -133,6 +114,16 @@ task<body_value_t<F>> run_try_finally(F body, G cleanup) {
 /// Gives body's value or rethrows its exception; an exception of cleanup replaces it. Both are kept
 /// until the end; a named callable is copied, pass std::ref(f) to borrow it.
 template <scope_body F, scope_body G>
+  requires(safe_in_await<F> && safe_in_await<G>)
+task<body_value_t<F>> try_finally(F&& body, G&& cleanup) {
+  return detail::run_try_finally<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(body),
+                                                                   std::forward<G>(cleanup));
+}
+template <scope_body F, scope_body G>
+  requires(!safe_in_await<F> || !safe_in_await<G>)
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
 task<body_value_t<F>> try_finally(F&& body, G&& cleanup) {
   return detail::run_try_finally<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(body),
                                                                    std::forward<G>(cleanup));

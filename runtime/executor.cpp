@@ -184,7 +184,7 @@ void away_mark::clear() noexcept {
 // ---- executor_wait ------------------------------------------------------------------------------
 
 bool executor_wait::publish() noexcept {
-  unlink = withdraw_or_stop;
+  unlink = waits<withdraw_or_stop, "run_in_executor()">;
   run = run_here;
   if (interrupted(*task)) return true;                     // its wait ends as soon as it begins
   phase_.store(phase::queued, std::memory_order_relaxed);  // published with the job

@@ -9,13 +9,26 @@ void offer(task_state& child, const task_type& type, std::coroutine_handle<> fra
   // All a thief needs to make it a task; published by the push.
   child.type = &type;
   child.leaf = frame.address();
+  child.extra.store(inherit_context(), std::memory_order_relaxed);
   worker* self = worker::current();
   if (self != nullptr && self->forks().push(child)) [[likely]] {
     self->offer_forks();
   } else {
+    drop_extra(child.extra.load(std::memory_order_relaxed));
     start_task(scheduler::at(here.task->runtime), child, type, frame, {}, 0);
   }
 }
+
+namespace {
+
+/// It runs inside its parent, or not at all: the context that it would have had is not needed.
+void forget_context(task_state& child) noexcept {
+  const std::uintptr_t extra = child.extra.load(std::memory_order_relaxed);
+  if (extra != 0) [[unlikely]]
+    drop_extra(extra);
+}
+
+}  // namespace
 
 bool take_back(task_state& child) noexcept {
   worker* self = worker::current();
@@ -23,7 +36,10 @@ bool take_back(task_state& child) noexcept {
   if (self == nullptr) return false;
   // Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
   while (task_state* newest = self->pop_fork()) {
-    if (newest == &child) return true;
+    if (newest == &child) {
+      forget_context(child);
+      return true;
+    }
     self->push_back(self->adopted(*newest));
   }
   return false;

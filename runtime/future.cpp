@@ -182,7 +182,7 @@ bool future_state::remove_waiter(wait_node& node) noexcept {
 }
 
 bool future_wait::publish() noexcept {
-  unlink = leave;
+  unlink = waits<leave, "a future">;
   return state_->add_waiter(*this);
 }
 

@@ -2,28 +2,16 @@
 
 namespace weft::detail {
 
-handle_set::handle_set(std::span<observer> observers, on_failure policy) noexcept
+handle_set::handle_set(std::span<handle_observer> observers, on_failure policy) noexcept
     : observers_(observers), policy_(policy) {
-  unlink = cancel_handles;
-}
-
-void handle_set::check_handles(std::span<const observer> observers) {
-  for (const observer& each : observers) {
-    if (each.observed == nullptr) throw_invalid_state("gather() of an empty join_handle");
-    if (each.observed == here.task) throw_invalid_state("a task cannot await itself");
-  }
+  unlink = waits<cancel_handles, "gather()">;
 }
 
 bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   task = here.task;
   task->leaf = parent.address();
   pending_.store(static_cast<std::int64_t>(observers_.size()) + 1, std::memory_order_relaxed);
-  for (observer& each : observers_) {
-    each.set = this;
-    each.on_done = on_handle_done;
-    each.registered = true;
-    if (!add_waiter(*each.observed, each)) on_handle_done(each, *each.observed);
-  }
+  for (handle_observer& each : observers_) each.start(this, on_handle_done);
   if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) settle();  // acq_rel: see pending_
   return arm(*this);
 }
@@ -34,8 +22,8 @@ void handle_set::settle() noexcept {
 }
 
 void handle_set::on_handle_done(completion_waiter& self, task_state& child) noexcept {
-  auto& each = static_cast<observer&>(self);
-  handle_set& set = *each.set;
+  auto& each = static_cast<handle_observer&>(self);
+  auto& set = *static_cast<handle_set*>(each.owner);
   // acq_rel: see pending_.
   const bool last = set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   bool early = false;
@@ -47,8 +35,7 @@ void handle_set::on_handle_done(completion_waiter& self, task_state& child) noex
             !set.wait_for_all_.load(std::memory_order_acquire);  // acquire: see wait_for_all_
   }
   if (last || early) set.settle();
-  // release: our last touch; pairs with check().
-  each.told.store(true, std::memory_order_release);
+  each.end_call();
 }
 
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
@@ -56,22 +43,18 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   // acquire: see woken_.
   if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
   set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
-  for (observer& each : set.observers_) cancel(*each.observed);
+  for (handle_observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
 }
 
-void handle_set::take_back(std::span<observer> observers) noexcept {
-  for (observer& each : observers) {
-    if (!std::exchange(each.registered, false) || remove_waiter(*each.observed, each)) continue;
-    // acquire: pairs with the release at the end of on_handle_done, which never waits.
-    while (!each.told.load(std::memory_order_acquire)) cpu_relax();
-  }
+void handle_set::take_back(std::span<handle_observer> observers) noexcept {
+  for (handle_observer& each : observers) each.stop();
 }
 
 void handle_set::check() {
   take_back(observers_);
   if (passed_on != wait_outcome::completed) {
-    for (observer& each : observers_) retrieve(*each.observed);
+    for (handle_observer& each : observers_) retrieve(*each.observed);
     throw_interrupted(passed_on);
   }
   // acquire: see failed_.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detail/children.h"
+#include "detail/handle_observer.h"
 #include "spawn.h"
 
 #include <array>
@@ -160,35 +161,20 @@ std::vector<child_frame> make_children(R&& range) {
 /// waits for all.
 class handle_set : public wait_node {
  public:
-  struct observer : completion_waiter {
-    handle_set* set = nullptr;
-    task_state* observed = nullptr;
-    //   written by  the completing thread at the end of on_done (release)
-    //   read by     the parent (acquire), which spins
-    atomic<bool> told{false};
-    bool registered = false;
-
-    observer() noexcept = default;
-    observer(observer&& other) noexcept : observed(other.observed) {}
-    observer& operator=(observer&&) = delete;
-  };
-
-  handle_set(std::span<observer> observers, on_failure policy) noexcept;
-  /// Throws invalid_state_error for an empty handle, and that of the running task.
-  static void check_handles(std::span<const observer> observers);
+  handle_set(std::span<handle_observer> observers, on_failure policy) noexcept;
   bool start(std::coroutine_handle<> parent) noexcept;
   /// Takes back what is still registered; throws as child_set::check.
   void check();
   /// For the destructor: when the frame dies while it waits, the last resort of a shutdown, nothing
   /// may point to the observers any more.
-  static void take_back(std::span<observer> observers) noexcept;
+  static void take_back(std::span<handle_observer> observers) noexcept;
 
  private:
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_handles(wait_node& self) noexcept;
   void settle() noexcept;
 
-  std::span<observer> observers_;
+  std::span<handle_observer> observers_;
   on_failure policy_;
   //   written by  the parent and ending tasks
   //   pairing     acq_rel: reaching zero wakes the parent
@@ -206,10 +192,8 @@ class handle_set : public wait_node {
 template <bool Results, class... Ts>
 class [[nodiscard]] gather_handles {
  public:
-  explicit gather_handles(join_handle<Ts>&... handles) : handles_(&handles...) {
-    std::size_t i = 0;
-    ((observers_[i++].observed = handles.state()), ...);
-  }
+  explicit gather_handles(join_handle<Ts>&... handles)
+      : handles_(&handles...), observers_{handle_observer(handles.state())...} {}
   gather_handles(gather_handles&& other) noexcept
       : handles_(other.handles_),
         observers_(std::move(other.observers_)),
@@ -221,7 +205,7 @@ class [[nodiscard]] gather_handles {
     if (awaited_) [[unlikely]]
       throw_awaited_twice();
     awaited_ = true;
-    handle_set::check_handles(observers_);
+    check_handles(observers_, "gather()");
     return false;
   }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
@@ -245,7 +229,7 @@ class [[nodiscard]] gather_handles {
   }
 
   std::tuple<join_handle<Ts>*...> handles_;
-  std::array<handle_set::observer, sizeof...(Ts)> observers_;
+  std::array<handle_observer, sizeof...(Ts)> observers_;
   bool awaited_ = false;
   union {
     handle_set set_;
@@ -257,10 +241,7 @@ class [[nodiscard]] gather_handle_range {
  public:
   template <class R>
   explicit gather_handle_range(R& handles) {
-    for (auto& each : handles) {
-      observers_.emplace_back();
-      observers_.back().observed = each.state();
-    }
+    for (auto& each : handles) observers_.emplace_back(each.state());
   }
   gather_handle_range(gather_handle_range&& other) noexcept
       : observers_(std::move(other.observers_)), awaited_(other.awaited_) {}
@@ -271,7 +252,7 @@ class [[nodiscard]] gather_handle_range {
     if (awaited_) [[unlikely]]
       throw_awaited_twice();
     awaited_ = true;
-    handle_set::check_handles(observers_);
+    check_handles(observers_, "gather()");
     return observers_.empty();
   }
   bool await_suspend(std::coroutine_handle<> parent) noexcept {
@@ -285,7 +266,7 @@ class [[nodiscard]] gather_handle_range {
     if (!observers_.empty()) set_.check();
     std::vector<std::conditional_t<Results, result<T>, value_t<T>>> values;
     values.reserve(observers_.size());
-    for (handle_set::observer& each : observers_) {
+    for (handle_observer& each : observers_) {
       retrieve(*each.observed);
       if constexpr (Results) {
         values.push_back(block_of<T>::slot(*each.observed).copy_result());
@@ -299,11 +280,11 @@ class [[nodiscard]] gather_handle_range {
     requires(!Results && std::is_void_v<T>)
   {
     if (!observers_.empty()) set_.check();
-    for (handle_set::observer& each : observers_) retrieve(*each.observed);
+    for (handle_observer& each : observers_) retrieve(*each.observed);
   }
 
  private:
-  std::vector<handle_set::observer> observers_;
+  std::vector<handle_observer> observers_;
   bool awaited_ = false;
   union {
     handle_set set_;

@@ -2,9 +2,11 @@
 
 #include "detail/io_source.h"
 #include "detail/scheduler.h"
+#include "detail/sigint_guard.h"
 #include "detail/sys.h"
 
 #include <algorithm>
+#include <csignal>
 #include <stdexcept>
 
 #include <sched.h>
@@ -44,7 +46,8 @@ void detail::check_not_running() {
 
 runtime::runtime(runtime_options options)
     : core_(std::make_unique<detail::scheduler>(core_options(options))),
-      shutdown_timeout_(options.shutdown_timeout) {
+      shutdown_timeout_(options.shutdown_timeout),
+      handle_sigint_(options.handle_sigint) {
   core_->set_owner(this);
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
 }
@@ -78,7 +81,14 @@ void runtime::check_loop_free() const {
 }
 
 void runtime::run_untyped(detail::task_state& main) {
+  if (!handle_sigint_ || core_->virtual_time()) return core_->run_until_done(main);
+  detail::sigint_guard guard(*core_, main);
   core_->run_until_done(main);
+  const bool interrupted = guard.finish();
+  // Cancelled by somebody else as well, it is theirs.
+  if (!interrupted || !detail::ended_cancelled(main) || detail::cancelling(main) > 1) return;
+  shutdown(shutdown_timeout_);
+  std::raise(SIGINT);
 }
 
 void runtime::set_exception_handler(std::function<void(const exception_context&)> handler) {

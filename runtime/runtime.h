@@ -19,9 +19,9 @@ struct runtime_options {
   std::size_t workers = 0;                                // 0: one a usable CPU, at most 64
   std::size_t max_blocking_threads = 512;                 // for to_thread and its like
   std::chrono::milliseconds blocking_keep_alive{10'000};  // an idle blocking thread ends after this
-  std::chrono::milliseconds shutdown_timeout{
-      60'000};  // what is left then is reported and destroyed
-  bool handle_sigint = true;
+  // What is left then is reported and destroyed.
+  std::chrono::milliseconds shutdown_timeout{60'000};
+  bool handle_sigint = true;  // see runtime::run
   bool debug = false;
   std::string_view name = {};
   std::string_view trace = {};
@@ -86,18 +86,32 @@ class runtime {
 
   /// Runs `main` to its end and gives its value or rethrows its exception; other tasks go on.
   /// Throws std::logic_error on a worker, and where another thread runs the one worker already.
+  ///
+  /// Where the program has no handler of its own, the first SIGINT cancels `main`, and if `main`
+  /// ends by that, run() shuts the runtime down and raises SIGINT again, with its default effect. A
+  /// second one ends the process at once. Of several run() at a time the first one has the signal.
   template <class T>
   T run(task<T> main);
-  template <class F>
-    requires task_function<F>
-  task_value_t<F> run(F&& main) {
-    return run(detail::call_in_frame(std::forward<F>(main)));
+  template <detail::owned_awaitable A>
+    requires(!is_task<A> && !is_join_handle<A>)
+  await_result_t<A> run(A&& main) {
+    return run(detail::as_task<A>(std::forward<A>(main)));
+  }
+  template <class F, class... Args>
+    requires task_function<F, Args...>
+  task_value_t<F, Args...> run(F&& main, Args&&... args) {
+    return run(detail::call_in_frame(std::forward<F>(main), std::forward<Args>(args)...));
   }
 
   /// asyncio's run_coroutine_threadsafe. Any thread.
   template <class T>
   join_handle<T> spawn(task<T> child, spawn_options options = {}) {
     return detail::spawn_task(core(), std::move(child), options, 0);
+  }
+  template <detail::owned_awaitable A>
+    requires(!is_task<A> && !is_join_handle<A>)
+  join_handle<await_result_t<A>> spawn(A&& awaited, spawn_options options = {}) {
+    return spawn(detail::as_task<A>(std::forward<A>(awaited)), options);
   }
   template <class F, class... Args>
     requires task_function<F, Args...>
@@ -149,6 +163,7 @@ class runtime {
 
   std::unique_ptr<detail::scheduler> core_;
   std::chrono::milliseconds shutdown_timeout_;
+  bool handle_sigint_ = false;
 };
 
 template <class T>
@@ -177,10 +192,28 @@ T run(task<T> main, runtime_options options = {}) {
   runtime here(options);
   return here.run(std::move(main));
 }
+/// Any other awaitable given as an rvalue: run(sleep(1s)).
+template <detail::owned_awaitable A>
+  requires(!is_task<A> && !is_join_handle<A>)
+await_result_t<A> run(A&& main, runtime_options options = {}) {
+  return run(detail::as_task<A>(std::forward<A>(main)), options);
+}
+/// main(), which is kept until it has ended, so that a coroutine lambda with captures is safe.
 template <class F>
   requires task_function<F>
 task_value_t<F> run(F&& main, runtime_options options = {}) {
   return run(detail::call_in_frame(std::forward<F>(main)), options);
+}
+/// main(args...) with all of them moved into the task.
+template <class F, class... Args>
+  requires(sizeof...(Args) > 0 && task_function<F, Args...>)
+task_value_t<F, Args...> run(F&& main, Args&&... args) {
+  return run(detail::call_in_frame(std::forward<F>(main), std::forward<Args>(args)...));
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+task_value_t<F, Args...> run(runtime_options options, F&& main, Args&&... args) {
+  return run(detail::call_in_frame(std::forward<F>(main), std::forward<Args>(args)...), options);
 }
 
 /// As runtime::call_soon and so on, on the current runtime. Throw std::logic_error outside of one.

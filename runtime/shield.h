@@ -6,12 +6,13 @@ namespace weft {
 
 namespace detail {
 
-/// Waits for a task without passing cancellations on to it. Not a leaf for select: the end of a task
-/// cannot be awaited and lost at once.
+/// Waits for a task without passing cancellations on to it. Not a leaf for select: the end of a
+/// task cannot be awaited and lost at once.
 template <class T>
 class [[nodiscard]] shield_awaiter : public join_operation {
  public:
-  explicit shield_awaiter(task_state* child) noexcept : join_operation(child, leave_child) {}
+  explicit shield_awaiter(task_state* child) noexcept
+      : join_operation(child, waits<join_operation::leave_child, "a shielded task">) {}
   [[nodiscard]] T await_resume() {
     if (outcome != wait_outcome::completed) [[unlikely]]
       throw_interrupted(outcome);

@@ -48,7 +48,7 @@ bool sleep_operation::await_suspend(std::coroutine_handle<> waiter) noexcept {
 
 bool sleep_operation::publish() noexcept {
   begin();
-  unlink = disarm;
+  unlink = waits<disarm, "sleep()">;
   timer_.owner = this;
   timer_.fire = on_fire;
   timer_.claim = on_claim;

@@ -20,9 +20,11 @@ std::uint16_t home_worker(scheduler& on) noexcept {
   return on.place_foreign();
 }
 
-void start_task(scheduler& on, task_state& task, const task_type& type,
-                std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
-  task_extra* extra = nullptr;
+namespace {
+
+void start_task_at(scheduler& on, std::uint16_t worker, task_state& task, const task_type& type,
+                   std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
+  std::uintptr_t extra = 0;
   try {
     extra = make_extra(name);
   } catch (...) {  // nobody owns the frame yet
@@ -30,19 +32,47 @@ void start_task(scheduler& on, task_state& task, const task_type& type,
     throw;
   }
   init_task(task, type, on.index(), frame, life_bits + task_life::one_handle, extra);
-  task.worker = home_worker(on);
+  task.worker = worker;
   on.count_spawn();
   schedule_back(task);
 }
 
-void start_callback(scheduler& on, task<> callback) {
+}  // namespace
+
+void start_task(scheduler& on, task_state& task, const task_type& type,
+                std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
+  start_task_at(on, home_worker(on), task, type, frame, name, life_bits);
+}
+
+void start_task_on(scheduler& on, std::size_t worker, task_state& task, const task_type& type,
+                   std::coroutine_handle<> frame, std::string_view name) {
+  if (worker >= on.size()) {
+    frame.destroy();
+    throw std::out_of_range("spawn_on(): there is no worker " + std::to_string(worker));
+  }
+  start_task_at(on, static_cast<std::uint16_t>(worker), task, type, frame, name, task_life::pinned);
+}
+
+std::size_t worker_count(const scheduler& of) noexcept {
+  return of.size();
+}
+
+namespace {
+
+void start_callback_with(scheduler& on, task<> callback, std::uintptr_t extra) {
   const auto frame = callback.release();
   task_state& state = block_of<void>::state(frame);
-  init_task(state, block_of<void>::type, on.index(), frame, 0);
+  init_task(state, block_of<void>::type, on.index(), frame, 0, extra);
   shield(state);  // a callback runs even if a shutdown cancels it first; it never suspends
   state.worker = home_worker(on);
   on.count_spawn();
   schedule_back(state);
+}
+
+}  // namespace
+
+void start_callback(scheduler& on, task<> callback) {
+  start_callback_with(on, std::move(callback), inherit_context());
 }
 
 void retrieve(task_state& task) noexcept {
@@ -58,6 +88,7 @@ namespace {
 /// A callback that waits for the end of a task; owns its frame until then.
 struct done_callback : completion_waiter {
   task<> callback;
+  std::uintptr_t extra = inherit_context();  // of who registers it
   scheduler& on;
 
   done_callback(task<> work, scheduler& target) : callback(std::move(work)), on(target) {
@@ -66,7 +97,7 @@ struct done_callback : completion_waiter {
     };
   }
   void start() noexcept {
-    start_callback(on, std::move(callback));
+    start_callback_with(on, std::move(callback), extra);
     delete this;
   }
 };
@@ -177,10 +208,13 @@ void this_task::check_cancelled() {
 std::vector<task_info> all_tasks() {
   std::vector<task_info> tasks;
   for (detail::task_state* task : detail::scheduler::current("all_tasks()").pin_all()) {
-    const task_state state = task == detail::here.task     ? task_state::running
-                             : detail::is_suspended(*task) ? task_state::suspended
-                                                           : task_state::ready;
-    tasks.push_back({detail::id_of(*task), detail::name_of(*task), state, {}});
+    const char* const where = detail::waits_for(*task);
+    const bool suspended = where != nullptr || detail::is_suspended(*task);
+    const task_state state = task == detail::here.task ? task_state::running
+                             : suspended               ? task_state::suspended
+                                                       : task_state::ready;
+    tasks.push_back({detail::id_of(*task), detail::name_of(*task), state,
+                     where == nullptr ? std::string() : std::string(where)});
     detail::drop_handle(*task);
   }
   return tasks;
@@ -189,7 +223,9 @@ std::vector<task_info> all_tasks() {
 void dump_tasks(std::ostream& out) {
   constexpr const char* words[] = {"ready", "running", "suspended", "done"};
   for (const task_info& each : all_tasks()) {
-    out << each.id << ' ' << each.name << ' ' << words[static_cast<int>(each.state)] << '\n';
+    out << each.id << ' ' << each.name << ' ' << words[static_cast<int>(each.state)];
+    if (!each.where.empty()) out << " in " << each.where;
+    out << '\n';
   }
 }
 

@@ -35,6 +35,10 @@ void deliver_request();
 /// Untyped halves of spawn and join_handle, in spawn.cpp.
 void start_task(scheduler& on, task_state& task, const task_type& type,
                 std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits);
+/// ... on the worker with this number, for ever. Throws std::out_of_range when there is none.
+void start_task_on(scheduler& on, std::size_t worker, task_state& task, const task_type& type,
+                   std::coroutine_handle<> frame, std::string_view name);
+std::size_t worker_count(const scheduler& of) noexcept;
 /// A task made by call_once: runs whatever happens, also during a shutdown.
 void start_callback(scheduler& on, task<> callback);
 scheduler& current_scheduler(const char* operation);
@@ -58,9 +62,9 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   /// waited for then.
   void check_child() const;
   /// Shields: the child is left alone.
-  join_operation(task_state* child, unlink_result (*how)(wait_node&) noexcept) noexcept
-      : child_(child), how_(how) {}
+  join_operation(task_state* child, const wait_kind& how) noexcept : child_(child), how_(how) {}
   static unlink_result leave_child(wait_node& self) noexcept;
+  static unlink_result cancel_child(wait_node& self) noexcept;
 
   task_state* child_;
 
@@ -70,10 +74,9 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   bool try_now() noexcept;
   bool publish() noexcept;
   [[nodiscard]] bool can_wait() const noexcept;
-  static unlink_result cancel_child(wait_node& self) noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 
-  unlink_result (*how_)(wait_node&) noexcept = cancel_child;
+  unlink_function how_ = waits<cancel_child, "a task">;
 };
 
 }  // namespace detail
@@ -243,10 +246,69 @@ join_handle<T> spawn_local(task<T> child, spawn_options options = {}) {
   return detail::spawn_task(detail::current_scheduler("spawn_local()"), std::move(child), options,
                             detail::task_life::pinned);
 }
+template <detail::owned_awaitable A>
+  requires(!is_task<A> && !is_join_handle<A>)
+join_handle<await_result_t<A>> spawn_local(A&& awaited, spawn_options options = {}) {
+  return spawn_local(detail::as_task<A>(std::forward<A>(awaited)), options);
+}
 template <class F, class... Args>
   requires task_function<F, Args...>
 join_handle<task_value_t<F, Args...>> spawn_local(F&& f, Args&&... args) {
   return spawn_local(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...));
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn_local(spawn_options options, F&& f, Args&&... args) {
+  return spawn_local(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...),
+                     options);
+}
+
+/// As spawn, on the worker with this number, from 0, which the task never leaves. Throws
+/// std::out_of_range, and destroys the task unrun, when there is no such worker.
+template <class T>
+join_handle<T> spawn_on(std::size_t worker, task<T> child, spawn_options options = {}) {
+  detail::scheduler& on = detail::current_scheduler("spawn_on()");
+  const auto frame = child.release();
+  detail::task_state& state = detail::block_of<T>::state(frame);
+  detail::start_task_on(on, worker, state, detail::block_of<T>::type, frame, options.name);
+  return join_handle<T>(state);
+}
+template <detail::owned_awaitable A>
+  requires(!is_task<A> && !is_join_handle<A>)
+join_handle<await_result_t<A>> spawn_on(std::size_t worker, A&& awaited,
+                                        spawn_options options = {}) {
+  return spawn_on(worker, detail::as_task<A>(std::forward<A>(awaited)), options);
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn_on(std::size_t worker, F&& f, Args&&... args) {
+  return spawn_on(worker, detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...));
+}
+template <class F, class... Args>
+  requires task_function<F, Args...>
+join_handle<task_value_t<F, Args...>> spawn_on(std::size_t worker, spawn_options options, F&& f,
+                                               Args&&... args) {
+  return spawn_on(worker, detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...),
+                  options);
+}
+
+/// One task on each worker, which it never leaves: of f(), or f(number of the worker). The handles
+/// come in the order of the workers; each task has a copy of f.
+template <class F>
+  requires(task_function<const F&> || task_function<const F&, std::size_t>)
+auto spawn_per_worker(const F& f) {
+  const auto begin = [&f](std::size_t worker) {
+    if constexpr (task_function<const F&, std::size_t>) {
+      return spawn_on(worker, f, worker);
+    } else {
+      return spawn_on(worker, f);
+    }
+  };
+  const std::size_t count = detail::worker_count(detail::current_scheduler("spawn_per_worker()"));
+  std::vector<decltype(begin(0))> handles;
+  handles.reserve(count);
+  for (std::size_t worker = 0; worker < count; ++worker) handles.push_back(begin(worker));
+  return handles;
 }
 
 /// Lets others run: everything that is ready goes first (asyncio's sleep(0)). A cancellation point.
@@ -301,7 +363,7 @@ struct task_info {
   task_id id;
   std::string name;
   task_state state;
-  std::string where;  // what it waits for, where that is known
+  std::string where;  // what a suspended one waits for: "mutex::lock()"
 };
 
 /// The unfinished tasks of the current runtime. A snapshot: a task that lives during the whole call

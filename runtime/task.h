@@ -75,6 +75,15 @@ class result_slot {
       return std::move(value_);
     }
   }
+  /// The value where it lies; or throws.
+  decltype(auto) view() {
+    check();
+    if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(*value_);
+    } else if constexpr (!std::is_void_v<T>) {
+      return static_cast<const T&>(value_);
+    }
+  }
   value_t<T> take_value() {
     if constexpr (std::is_void_v<T>) {
       check();

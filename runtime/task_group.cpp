@@ -74,12 +74,12 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
                        std::coroutine_handle<> frame, std::string_view name) {
   detail::scheduler& on = detail::scheduler::at(owner_.runtime);
   member* reserved = nullptr;
-  detail::task_extra* extra = nullptr;
+  std::uintptr_t extra = 0;
   try {
     extra = detail::make_extra(name);
     reserved = begin_spawn();
   } catch (...) {  // refused: the task is destroyed unrun
-    delete extra;
+    detail::drop_extra(extra);
     frame.destroy();
     throw;
   }
@@ -180,7 +180,7 @@ bool task_group::join::try_now() noexcept {
 }
 
 bool task_group::join::publish() noexcept {
-  unlink = cancel_wait;
+  unlink = detail::waits<cancel_wait, "the end of a task_group">;
   const spin_guard guard(group_.lock_);
   if (group_.all_ended()) return false;
   group_.joiner_ = this;

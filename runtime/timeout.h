@@ -171,16 +171,20 @@ task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&&
 }
 /// ... with a scope of the caller's, who can ask it afterwards.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
+  requires safe_in_await<F>
 task<body_value_t<F, timeout_scope&>> timeout(timeout_scope& scope,
                                               std::chrono::duration<Rep, Period> limit, F&& body) {
   return detail::run_with_limit<std::decay_t<F>>(&scope, detail::to_clock_duration(limit),
                                                  std::forward<F>(body));
 }
 template <scope_body<timeout_scope&> F>
+  requires safe_in_await<F>
 task<body_value_t<F, timeout_scope&>> timeout_at(timeout_scope& scope, clock::time_point deadline,
                                                  F&& body) {
   return detail::run_with_limit<std::decay_t<F>>(&scope, deadline, std::forward<F>(body));
 }
+
+// The same for callables that g++ < 13 would destroy twice.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires(!safe_in_await<F>)
 [[deprecated(
@@ -197,6 +201,25 @@ template <scope_body<timeout_scope&> F>
     "std::ref(it)")]]
 task<body_value_t<F, timeout_scope&>> timeout_at(clock::time_point deadline, F&& body) {
   return detail::run_with_limit<std::decay_t<F>>(nullptr, deadline, std::forward<F>(body));
+}
+template <class Rep, class Period, scope_body<timeout_scope&> F>
+  requires(!safe_in_await<F>)
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
+task<body_value_t<F, timeout_scope&>> timeout(timeout_scope& scope,
+                                              std::chrono::duration<Rep, Period> limit, F&& body) {
+  return detail::run_with_limit<std::decay_t<F>>(&scope, detail::to_clock_duration(limit),
+                                                 std::forward<F>(body));
+}
+template <scope_body<timeout_scope&> F>
+  requires(!safe_in_await<F>)
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
+task<body_value_t<F, timeout_scope&>> timeout_at(timeout_scope& scope, clock::time_point deadline,
+                                                 F&& body) {
+  return detail::run_with_limit<std::decay_t<F>>(&scope, deadline, std::forward<F>(body));
 }
 
 /// A limit for the rest of a block: `deadline d{2s};`. When it passes, the pending await and every

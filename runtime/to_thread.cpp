@@ -1,5 +1,6 @@
 #include "to_thread.h"
 
+#include "detail/context.h"
 #include "detail/scheduler.h"
 #include "error.h"
 
@@ -28,7 +29,7 @@ job_state send(task_state& task, blocking_job& job) noexcept {
 // ---- thread_wait --------------------------------------------------------------------------------
 
 bool thread_wait::publish() noexcept {
-  unlink = withdraw_or_stop;
+  unlink = waits<withdraw_or_stop, "to_thread()">;
   run = run_here;
   state_ = send(*task, *this);
   return state_ != job_state::refused;
@@ -40,7 +41,9 @@ void thread_wait::take() const {
 
 void thread_wait::run_here(blocking_job& self) noexcept {
   auto& wait = static_cast<thread_wait&>(self);
+  here.borrowed = context_of(*wait.task);  // the task waits for us
   wait.call_(wait);
+  here.borrowed = nullptr;
   wake(*wait.task);
 }
 
@@ -57,7 +60,9 @@ unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
 abandonable_job::abandonable_job() noexcept {
   run = [](blocking_job& self) noexcept {
     auto& job = static_cast<abandonable_job&>(self);
+    here.borrowed = job.values;
     job.call();
+    here.borrowed = nullptr;
     phase expected = phase::pending;
     // acq_rel: see decided. Once it is abandoned, task and awaiter may be gone.
     if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_acq_rel))
@@ -66,14 +71,19 @@ abandonable_job::abandonable_job() noexcept {
   };
 }
 
+abandonable_job::~abandonable_job() {
+  if (values != nullptr) values->drop_reference();
+}
+
 void abandonable_job::drop_reference() noexcept {
   // acq_rel: see references.
   if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 bool abandonable_wait::publish() noexcept {
-  unlink = withdraw_or_abandon;
+  unlink = waits<withdraw_or_abandon, "to_thread()">;
   job_->task = task;
+  job_->values = share_context(*task);
   job_->references.store(2, std::memory_order_relaxed);  // published with the job
   state_ = send(*task, *job_);
   // Not sent: nobody else has it.

@@ -174,7 +174,7 @@ struct abandonable_job : blocking_job {
   enum class phase : std::uint8_t { pending, finished, abandoned };
 
   abandonable_job() noexcept;
-  virtual ~abandonable_job() = default;
+  virtual ~abandonable_job();
   abandonable_job(const abandonable_job&) = delete;
   abandonable_job& operator=(const abandonable_job&) = delete;
 
@@ -183,6 +183,7 @@ struct abandonable_job : blocking_job {
   void drop_reference() noexcept;
 
   task_state* task = nullptr;
+  context* values = nullptr;  // of the task, which it may outlive; counted
   //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange:
   //               the first one decides who wakes the task
   //   pairing     acq_rel: passes the outcome on
@@ -247,6 +248,8 @@ class [[nodiscard]] abandonable_operation : public abandonable_wait {
 
 template <class F, class... Args>
 using thread_operation_of = thread_operation<std::decay_t<F>, std::decay_t<Args>...>;
+template <class F, class... Args>
+using abandonable_operation_of = abandonable_operation<std::decay_t<F>, std::decay_t<Args>...>;
 
 }  // namespace detail
 
@@ -280,12 +283,19 @@ detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
 /// triggered, if it takes one), and its outcome is dropped. f must own what it uses.
 /// Cost: one allocation.
 template <class F, class... Args>
-  requires blocking_job<F, Args...>
-detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...> to_thread(abandon_on_cancel_t,
-                                                                                F&& f,
-                                                                                Args&&... args) {
-  return detail::abandonable_operation<std::decay_t<F>, std::decay_t<Args>...>(
-      std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
+  requires blocking_job<F, Args...> && safe_in_await<F>
+detail::abandonable_operation_of<F, Args...> to_thread(abandon_on_cancel_t, F&& f, Args&&... args) {
+  return detail::abandonable_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
+                                                      std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+  requires blocking_job<F, Args...> && (!safe_in_await<F>)
+[[deprecated(
+    "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
+    "std::ref(it)")]]
+detail::abandonable_operation_of<F, Args...> to_thread(abandon_on_cancel_t, F&& f, Args&&... args) {
+  return detail::abandonable_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
+                                                      std::forward<Args>(args)...);
 }
 
 }  // namespace weft

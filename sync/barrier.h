@@ -65,7 +65,9 @@ class barrier {
 /// the others were let go.
 class [[nodiscard]] barrier::wait_operation : public detail::leaf_operation<wait_operation> {
  public:
-  explicit wait_operation(barrier& at) noexcept : barrier_(&at) { unlink = take_out; }
+  explicit wait_operation(barrier& at) noexcept : barrier_(&at) {
+    unlink = detail::waits<take_out, "barrier::wait()">;
+  }
   wait_operation(wait_operation&&) noexcept = default;
   wait_operation& operator=(wait_operation&&) = delete;
   ~wait_operation() = default;

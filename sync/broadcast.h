@@ -145,7 +145,9 @@ class broadcast<T>::receiver {
 template <class T>
 class [[nodiscard]] broadcast<T>::recv_operation : public detail::leaf_operation<recv_operation> {
  public:
-  explicit recv_operation(receiver& by) noexcept : by_(&by) { this->unlink = take_out; }
+  explicit recv_operation(receiver& by) noexcept : by_(&by) {
+    this->unlink = detail::waits<take_out, "broadcast::recv()">;
+  }
   recv_operation(recv_operation&&) noexcept = default;
   recv_operation& operator=(recv_operation&&) = delete;
   ~recv_operation() = default;

@@ -148,7 +148,9 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
   ~sender() = default;
 
  protected:
-  explicit sender(channel& into) noexcept : channel_(&into) { this->unlink = take_out; }
+  explicit sender(channel& into) noexcept : channel_(&into) {
+    this->unlink = detail::waits<take_out, "channel::send()">;
+  }
   void set_items(T* first, std::size_t count) noexcept {
     begin_ = next_ = first;
     end_ = first + count;
@@ -234,7 +236,7 @@ class channel<T>::receiver : public detail::leaf_operation<receiver> {
  protected:
   receiver(channel& from, std::vector<T>* into, std::size_t room) noexcept
       : channel_(&from), into_(into), room_(room) {
-    this->unlink = take_out;
+    this->unlink = detail::waits<take_out, "channel::recv()">;
   }
 
   std::optional<T> item_;  // of recv()

@@ -38,7 +38,7 @@ class condition_wait : public wait_node {
  protected:
   condition_wait(condition_variable& waited_for, lock_guard& guard) noexcept
       : condition_(&waited_for), guard_(&guard) {
-    unlink = take_out;
+    unlink = waits<take_out, "condition_variable::wait()">;
   }
 
   /// Throws invalid_state_error if the guard does not hold a mutex.

@@ -47,7 +47,7 @@ class event {
 class [[nodiscard]] event::wait_operation : public detail::leaf_operation<wait_operation> {
  public:
   explicit wait_operation(event& awaited_event) noexcept : event_(&awaited_event) {
-    unlink = take_out;
+    unlink = detail::waits<take_out, "event::wait()">;
   }
   wait_operation(wait_operation&&) noexcept = default;
   wait_operation& operator=(wait_operation&&) = delete;

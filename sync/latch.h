@@ -52,7 +52,7 @@ class latch {
 class [[nodiscard]] latch::wait_operation : public detail::leaf_operation<wait_operation> {
  public:
   explicit wait_operation(latch& awaited_latch) noexcept : latch_(&awaited_latch) {
-    unlink = take_out;
+    unlink = detail::waits<take_out, "latch::wait()">;
   }
   wait_operation(wait_operation&&) noexcept = default;
   wait_operation& operator=(wait_operation&&) = delete;
@@ -72,7 +72,7 @@ class [[nodiscard]] latch::wait_operation : public detail::leaf_operation<wait_o
 class [[nodiscard]] latch::arrive_operation : public detail::leaf_operation<arrive_operation> {
  public:
   explicit arrive_operation(latch& awaited_latch) noexcept : latch_(&awaited_latch) {
-    unlink = take_out;
+    unlink = detail::waits<take_out, "latch::arrive_and_wait()">;
   }
   arrive_operation(arrive_operation&&) noexcept = default;
   arrive_operation& operator=(arrive_operation&&) = delete;

@@ -106,7 +106,7 @@ class mutex {
 class [[nodiscard]] mutex::lock_operation : public detail::leaf_operation<lock_operation> {
  public:
   explicit lock_operation(mutex& wanted) noexcept : mutex_(&wanted) {
-    unlink = take_out;
+    unlink = detail::waits<take_out, "mutex::lock()">;
     outcome = detail::wait_outcome::cancelled;  // nothing is granted yet
   }
   lock_operation(lock_operation&&) noexcept = default;

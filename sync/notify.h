@@ -38,7 +38,9 @@ class notify {
 /// Awaitable of void.
 class [[nodiscard]] notify::wait_operation : public detail::leaf_operation<wait_operation> {
  public:
-  explicit wait_operation(notify& source) noexcept : source_(&source) { unlink = take_out; }
+  explicit wait_operation(notify& source) noexcept : source_(&source) {
+    unlink = detail::waits<take_out, "notify::notified()">;
+  }
   wait_operation(wait_operation&&) noexcept = default;
   wait_operation& operator=(wait_operation&&) = delete;
   ~wait_operation() {

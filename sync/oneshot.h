@@ -66,7 +66,9 @@ class oneshot {
 template <detail::storable T>
 class [[nodiscard]] oneshot<T>::recv_operation : public detail::leaf_operation<recv_operation> {
  public:
-  explicit recv_operation(oneshot& from) noexcept : from_(&from) { this->unlink = take_out; }
+  explicit recv_operation(oneshot& from) noexcept : from_(&from) {
+    this->unlink = detail::waits<take_out, "oneshot::recv()">;
+  }
   recv_operation(recv_operation&&) noexcept = default;
   recv_operation& operator=(recv_operation&&) = delete;
   ~recv_operation() = default;

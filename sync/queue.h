@@ -120,7 +120,7 @@ template <storable T, class Order>
 class [[nodiscard]] queue_base<T, Order>::put_operation : public leaf_operation<put_operation> {
  public:
   put_operation(queue_base& into, T&& item) noexcept : queue_(&into), item_(std::move(item)) {
-    this->unlink = take_out;
+    this->unlink = waits<take_out, "queue::put()">;
   }
   put_operation(put_operation&&) noexcept = default;
   put_operation& operator=(put_operation&&) = delete;
@@ -152,7 +152,9 @@ class [[nodiscard]] queue_base<T, Order>::put_operation : public leaf_operation<
 template <storable T, class Order>
 class [[nodiscard]] queue_base<T, Order>::get_operation : public leaf_operation<get_operation> {
  public:
-  explicit get_operation(queue_base& from) noexcept : queue_(&from) { this->unlink = take_out; }
+  explicit get_operation(queue_base& from) noexcept : queue_(&from) {
+    this->unlink = waits<take_out, "queue::get()">;
+  }
   get_operation(get_operation&&) noexcept = default;
   get_operation& operator=(get_operation&&) = delete;
   ~get_operation() = default;
@@ -182,7 +184,9 @@ class [[nodiscard]] queue_base<T, Order>::get_operation : public leaf_operation<
 template <storable T, class Order>
 class [[nodiscard]] queue_base<T, Order>::join_operation : public leaf_operation<join_operation> {
  public:
-  explicit join_operation(queue_base& all) noexcept : queue_(&all) { this->unlink = take_out; }
+  explicit join_operation(queue_base& all) noexcept : queue_(&all) {
+    this->unlink = waits<take_out, "queue::join()">;
+  }
   join_operation(join_operation&&) noexcept = default;
   join_operation& operator=(join_operation&&) = delete;
   ~join_operation() = default;

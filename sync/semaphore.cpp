@@ -76,7 +76,7 @@ void semaphore::close() noexcept {
 semaphore::acquire_operation::acquire_operation(semaphore& from, std::ptrdiff_t count) noexcept
     : from_(&from), count_(count) {
   assert(count >= 0);
-  unlink = take_out;
+  unlink = detail::waits<take_out, "semaphore::acquire()">;
 }
 
 semaphore::acquire_operation::progress semaphore::acquire_operation::attempt() noexcept {

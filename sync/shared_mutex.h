@@ -112,7 +112,7 @@ class shared_mutex::waiter : public detail::leaf_operation<waiter> {
 
  protected:
   waiter(shared_mutex& wanted, mode how) noexcept : mutex_(&wanted), mode_(how) {
-    unlink = take_out;
+    unlink = detail::waits<take_out, "shared_mutex::lock()">;
     outcome = detail::wait_outcome::cancelled;  // nothing is granted yet
   }
   shared_mutex* release() noexcept { return std::exchange(mutex_, nullptr); }

@@ -114,7 +114,7 @@ template <class T>
 class [[nodiscard]] watch<T>::changed_operation : public detail::leaf_operation<changed_operation> {
  public:
   explicit changed_operation(receiver& by) noexcept : by_(&by), newest_(by.seen_) {
-    this->unlink = take_out;
+    this->unlink = detail::waits<take_out, "watch::changed()">;
   }
   changed_operation(changed_operation&&) noexcept = default;
   changed_operation& operator=(changed_operation&&) = delete;

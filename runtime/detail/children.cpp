@@ -7,7 +7,7 @@ namespace weft::detail {
 
 void child_frame::start(completion_waiter& waiter) noexcept {
   scheduler& on = scheduler::at(here.task->runtime);
-  init_task(*state_, *type_, on.index(), frame_, task_life::one_handle);
+  init_task(*state_, *type_, on.index(), frame_, task_life::one_handle, inherit_context());
   state_->waiters = &waiter;  // nobody else has seen the task
   started_ = true;
   on.count_spawn();
@@ -16,7 +16,7 @@ void child_frame::start(completion_waiter& waiter) noexcept {
 
 child_set::child_set(std::span<child_frame> children, on_failure policy) noexcept
     : children_(children), policy_(policy) {
-  unlink = cancel_children;
+  unlink = waits<cancel_children, "gather()">;
   on_done = on_child_done;
 }
 

@@ -57,7 +57,8 @@ bool io_operation::attempt_in_group() noexcept {
 
 /// True: parked, or finished_ with an error.
 bool io_operation::park() noexcept {
-  unlink = unlink_operation;
+  unlink = direction_ == io_direction::read ? unlink_function(waits<unlink_operation, "reading">)
+                                            : unlink_function(waits<unlink_operation, "writing">);
   ready = on_ready;
   // Registered before it is parked, so that an error needs no un-parking. An event may come in
   // between: park says so.

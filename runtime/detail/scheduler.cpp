@@ -94,9 +94,8 @@ void report_unretrieved(task_state& task) noexcept {
   exception_context context;
   context.message = "task exception was never retrieved";
   context.exception = task.type->exception(task);
-  // acquire: pairs with extra_of. A name is not made up for a dying task.
-  if (const task_extra* extra = task.extra.load(std::memory_order_acquire))
-    context.task = extra->id;
+  // A name is not made up for a dying task.
+  if (const task_extra* extra = find_extra(task)) context.task = extra->id;
   // A handle may outlive the runtime of its task.
   if (scheduler* home = scheduler::find(task.runtime)) return home->report(context);
   print_report(context);
@@ -260,6 +259,25 @@ void scheduler::run_until_done(task_state& task) {
       describe_tasks());
 }
 
+// ---- Interruption -------------------------------------------------------------------------------
+
+void scheduler::set_interruptible(task_state* main) noexcept {
+  interrupt_requested_.store(false, std::memory_order_relaxed);
+  const spin_guard guard(interrupt_lock_);
+  interruptible_ = main;
+}
+
+void scheduler::request_interrupt() noexcept {
+  interrupt_requested_.store(true, std::memory_order_relaxed);
+  workers_[0]->notify();  // if that one is in a long step, the watcher asks soon
+}
+
+void scheduler::deliver_interrupt() noexcept {
+  if (!interrupt_requested_.exchange(false, std::memory_order_relaxed)) return;
+  const spin_guard guard(interrupt_lock_);
+  if (interruptible_ != nullptr) cancel(*interruptible_);
+}
+
 // ---- Shutdown -----------------------------------------------------------------------------------
 
 std::vector<task_state*> scheduler::pin_all() {
@@ -366,8 +384,11 @@ std::string scheduler::describe_tasks() {
   constexpr std::size_t listed_max = 20;
   std::vector<task_state*> tasks = pin_all();
   std::string text;
-  for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i)
-    text += "  " + name_of(*tasks[i]) + "\n";
+  for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i) {
+    const char* const where = waits_for(*tasks[i]);
+    text += "  " + name_of(*tasks[i]);
+    text += where == nullptr ? "\n" : std::string(" waits for ") + where + "\n";
+  }
   if (tasks.size() > listed_max)
     text += "  and " + std::to_string(tasks.size() - listed_max) + " more\n";
   for (task_state* task : tasks) drop_handle(*task);

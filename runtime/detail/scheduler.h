@@ -74,6 +74,16 @@ class scheduler {
   /// Single worker: ends run_until_done from within.
   void leave() noexcept;
 
+  /// Whom request_interrupt() cancels. Null: nobody any more, and no worker is about to.
+  void set_interruptible(task_state* main) noexcept;
+  /// A worker cancels that task soon. Any thread, async-signal-safe.
+  void request_interrupt() noexcept;
+  /// Workers ask between steps.
+  void check_interrupt() noexcept {
+    if (interrupt_requested_.load(std::memory_order_relaxed)) [[unlikely]]
+      deliver_interrupt();
+  }
+
   /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported
   /// and destroyed.
   bool shutdown(std::chrono::milliseconds timeout);
@@ -127,6 +137,7 @@ class scheduler {
   bool await_round(std::chrono::steady_clock::time_point until);
   void destroy_survivors();
   void run_loop();
+  void deliver_interrupt() noexcept;
 
   // Immutable after the constructor.
   std::uint8_t index_;
@@ -168,6 +179,12 @@ class scheduler {
   //   read by     workers before each step
   //   pairing     none; relaxed: they meet in the queues
   atomic<bool> destroying_{false};
+
+  //   written by  request_interrupt, in a signal handler; and the worker that delivers it
+  //   read by     workers; relaxed: whom it is for comes under interrupt_lock_
+  atomic<bool> interrupt_requested_{false};
+  spin_lock interrupt_lock_;
+  task_state* interruptible_ = nullptr;  // guarded by interrupt_lock_
 
   os_mutex sweep_mutex_;
   os_condition sweep_ended_;

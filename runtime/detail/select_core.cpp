@@ -20,7 +20,7 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
   waiter = parent;
   watches_ = watches;
   retry = on_retry;
-  unlink = cancel_select;
+  unlink = waits<cancel_select, "select()">;
   task->leaf = reinterpret_cast<void*>(
       reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
   bool settled_here = false;

@@ -2,11 +2,14 @@
 
 #include "../error.h"
 #include "chaos.h"
+#include "context.h"
 #include "frame_pool.h"
+#include "interrupt_scope.h"
 #include "wait_node.h"
 
 #include <cassert>
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <typeinfo>
 #include <utility>
@@ -21,6 +24,7 @@ constexpr std::uint64_t armed = 1, held = 2, busy = 4, woken = 8;
 constexpr std::uint64_t request = std::uint64_t{1} << 48;
 constexpr std::uint64_t level = std::uint64_t{1} << 49;
 constexpr std::uint64_t shielded = std::uint64_t{1} << 50;
+constexpr std::uint64_t masked = std::uint64_t{1} << 51;
 constexpr std::uint64_t node_mask = 0x0000'ffff'ffff'fff0;
 constexpr std::uint64_t suspended_mask = node_mask | armed | held | busy;
 constexpr std::uint64_t one_request = std::uint64_t{1} << 56;
@@ -51,11 +55,20 @@ std::uint64_t counted(std::uint64_t word) noexcept {
   return (word & count_mask) == count_mask ? word : word + one_request;
 }
 
+/// The request bit, if the next suspension of the task has to raise it.
+std::uint64_t raisable(std::uint64_t word) noexcept {
+  return (word & masked) != 0 ? 0 : word & request;
+}
 /// Notes on the node what its unlink() has passed on: `outcome`, or a request that waits in `word`
 /// and is spent with it. Before the transition that lets the task go on.
 void pass_on(wait_node& node, std::uint64_t word, wait_outcome outcome) noexcept {
-  if ((word & request) != 0) outcome = wait_outcome::cancelled;
+  if (raisable(word) != 0) outcome = wait_outcome::cancelled;
   if (node.passed_on != wait_outcome::cancelled) node.passed_on = outcome;
+}
+
+/// Owner, or a canceller that has the task BUSY.
+bool must_raise(const task_state& task, std::uint64_t word) noexcept {
+  return raisable(word) != 0 || ((word & level) != 0 && scope_raises(task));
 }
 
 /// The node is published and an interruption is pending: take the wait back, unless it is too late.
@@ -64,9 +77,9 @@ bool arm_interrupted(task_state& task, wait_node& node) noexcept {
   switch (node.unlink(node)) {
     case unlink_result::removed: {
       std::uint64_t word = peek(task);
-      while (!transition(task, word, word & ~request)) {
+      while (!transition(task, word, word & ~raisable(word))) {
       }
-      node.outcome = (word & request) != 0 ? wait_outcome::cancelled : wait_outcome::interrupted;
+      node.outcome = raisable(word) != 0 ? wait_outcome::cancelled : wait_outcome::interrupted;
       return false;
     }
     case unlink_result::completed: {
@@ -84,8 +97,8 @@ bool arm_interrupted(task_state& task, wait_node& node) noexcept {
       for (;;) {
         pass_on(node, word, wait_outcome::interrupted);
         if ((word & woken) != 0) {
-          if (transition(task, word, word & ~(woken | request))) return false;
-        } else if (transition(task, word, (word & ~request) | bits_of(node) | armed)) {
+          if (transition(task, word, word & ~(woken | raisable(word)))) return false;
+        } else if (transition(task, word, (word & ~raisable(word)) | bits_of(node) | armed)) {
           return true;
         }
       }
@@ -101,7 +114,7 @@ bool arm_slowly(task_state& task, wait_node& node) noexcept {
       if (transition(task, word, word & ~woken)) return false;
     } else if ((word & shielded) != 0) {
       if (transition(task, word, word | bits_of(node) | held)) return true;
-    } else if ((word & (request | level)) != 0) {
+    } else if (must_raise(task, word)) {
       return arm_interrupted(task, node);
     } else if (transition(task, word, word | bits_of(node) | armed)) {
       return true;
@@ -130,8 +143,9 @@ void leave_forwarded(task_state& task, wait_node& node, wait_outcome outcome) no
   for (;;) {
     pass_on(node, word, outcome);
     if ((word & woken) != 0) {
-      if (transition(task, word, word & ~(suspended_mask | woken | request))) return schedule(task);
-    } else if (transition(task, word, (word & ~(busy | request)) | armed)) {
+      if (transition(task, word, word & ~(suspended_mask | woken | raisable(word))))
+        return schedule(task);
+    } else if (transition(task, word, (word & ~(busy | raisable(word))) | armed)) {
       return;
     }
   }
@@ -155,6 +169,24 @@ void interrupt_wait(task_state& task, wait_node& node, wait_outcome outcome,
       return leave_busy(task, held, pending);
     case unlink_result::forwarded:
       return leave_forwarded(task, node, outcome);
+  }
+}
+
+/// ... if there is something to raise, which may have come from others meanwhile. Else the wait
+/// goes on: a scope of the task shields from what has brought us here, or we only came to look.
+void raise_or_leave(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    if (must_raise(task, word)) {
+      const auto outcome =
+          raisable(word) != 0 ? wait_outcome::cancelled : wait_outcome::interrupted;
+      return interrupt_wait(task, node_of(word), outcome, raisable(word));
+    }
+    if ((word & woken) != 0) {
+      if (transition(task, word, word & ~(suspended_mask | woken))) return schedule(task);
+    } else if (transition(task, word, (word & ~busy) | armed)) {
+      return;
+    }
   }
 }
 
@@ -188,7 +220,7 @@ void unlock_life(task_state& task, std::uint32_t word) noexcept {
 void free_block(task_state& task) noexcept {
   task.type->destroy_result(task);
   // acquire: pairs with the release in extra_of.
-  delete task.extra.load(std::memory_order_acquire);
+  drop_extra(task.extra.load(std::memory_order_acquire));
   const std::uint8_t size_class = task.size_class;
   // relaxed: a walker that still sees the old word fails to pin, because the task is done.
   task.life.store(0, std::memory_order_relaxed);
@@ -256,8 +288,7 @@ namespace {
 /// After the request is counted, so that a task that asks for a token meanwhile sees one or the
 /// other.
 void tell_stop_hook(task_state& task) noexcept {
-  // acquire: pairs with the release in extra_of.
-  task_extra* extra = task.extra.load(std::memory_order_acquire);
+  task_extra* extra = find_extra(task);
   if (extra == nullptr) return;
   stop_hook* hook = nullptr;
   {
@@ -282,12 +313,12 @@ bool cancel(task_state& task, bool& joined) noexcept {
   if (done(task)) return false;
   std::uint64_t word = peek(task);
   for (;;) {
-    if ((word & armed) != 0 && (word & busy) == 0) {
+    if ((word & armed) != 0 && (word & (busy | masked)) == 0) {
       if (!transition(task, word, (counted(word) & ~armed) | busy)) continue;
       interrupt_wait(task, node_of(word), wait_outcome::cancelled, request);
       break;
     }
-    // Running, queued, held, or another canceller is at work: the request waits for the next
+    // Running, queued, held, masked, or another canceller is at work: the request waits for the next
     // suspension, or is delivered together with the other one.
     if (transition(task, word, counted(word) | request)) {
       joined = (word & request) != 0;
@@ -303,7 +334,7 @@ void interrupt(task_state& task) noexcept {
   for (;;) {
     if ((word & armed) != 0 && (word & busy) == 0) {
       if (!transition(task, word, (word & ~armed) | busy | level)) continue;
-      return interrupt_wait(task, node_of(word), wait_outcome::interrupted, 0);
+      return raise_or_leave(task);
     }
     if (transition(task, word, word | level)) return;
   }
@@ -350,7 +381,7 @@ void repost_request(task_state& task) noexcept {
 
 bool interrupted(const task_state& task) noexcept {
   const std::uint64_t word = peek(task);
-  return (word & shielded) == 0 && (word & (request | level)) != 0;
+  return (word & shielded) == 0 && must_raise(task, word);
 }
 
 bool level_raised(const task_state& task) noexcept {
@@ -360,7 +391,31 @@ bool is_suspended(const task_state& task) noexcept {
   return (peek(task) & (armed | held | busy)) != 0;
 }
 
+void mask_requests(task_state& task) noexcept {
+  task.wait.fetch_or(masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+}
+void unmask_requests(task_state& task) noexcept {
+  task.wait.fetch_and(~masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+}
+
+const char* waits_for(task_state& task) noexcept {
+  std::uint64_t word = peek(task);
+  for (;;) {
+    const std::uint64_t resting = word & (armed | held);
+    if (resting == 0 || (word & busy) != 0) return nullptr;
+    if (!transition(task, word, (word & ~resting) | busy)) continue;
+    const char* const what = node_of(word).unlink.what();
+    if (resting == armed) {
+      raise_or_leave(task);
+    } else {
+      leave_busy(task, held, 0);
+    }
+    return what;
+  }
+}
+
 bool consume_request(task_state& task) noexcept {
+  if ((peek(task) & masked) != 0) return false;
   // acq_rel: see task_state::wait.
   return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
 }
@@ -378,7 +433,8 @@ bool is_shielded(const task_state& task) noexcept {
 }
 
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
-               std::coroutine_handle<> frame, std::uint32_t life_bits, task_extra* extra) noexcept {
+               std::coroutine_handle<> frame, std::uint32_t life_bits,
+               std::uintptr_t extra) noexcept {
   state.wait.store(0, std::memory_order_relaxed);
   state.worker = 0;
   state.runtime = runtime;
@@ -434,6 +490,7 @@ void complete(task_state& task) noexcept {
   std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) +
                                         task.type->prefix_bytes)
       .destroy();
+  if (context_of(task) != nullptr) set_context(task, nullptr);
   const std::uint8_t runtime = task.runtime;
   const std::uint32_t before = lock_life(task);
   completion_waiter* waiters = std::exchange(task.waiters, nullptr);
@@ -471,7 +528,8 @@ bool condemn(task_state& task) noexcept {
   auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
   task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
   word = peek(task);
-  while (!transition(task, word, (word & ~(suspended_mask | woken | shielded)) | request)) {
+  while (
+      !transition(task, word, (word & ~(suspended_mask | woken | shielded | masked)) | request)) {
   }
   schedule(task);
   return true;
@@ -558,29 +616,101 @@ task_extra* new_extra() {
 
 }  // namespace
 
-task_extra* make_extra(std::string_view name) {
-  if (name.empty()) return nullptr;
-  task_extra* made = new_extra();
-  try {
-    made->name = name;
-  } catch (...) {  // out of memory
+task_extra::~task_extra() {
+  if (stop != nullptr) stop->drop_reference();
+  if (values != nullptr) values->drop_reference();
+}
+
+namespace {
+
+// Marks a context in task_state::extra.
+constexpr std::uintptr_t is_context = 1;
+
+std::uintptr_t word_of(const task_extra* extra) noexcept {
+  return reinterpret_cast<std::uintptr_t>(extra);
+}
+std::uintptr_t word_of(context* values) noexcept {
+  return values == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(values) | is_context;
+}
+task_extra* extra_in(std::uintptr_t word) noexcept {
+  return (word & is_context) != 0 ? nullptr : reinterpret_cast<task_extra*>(word);
+}
+context* context_in(std::uintptr_t word) noexcept {
+  if ((word & is_context) != 0) return reinterpret_cast<context*>(word & ~is_context);
+  return word == 0 ? nullptr : extra_in(word)->values;
+}
+std::uintptr_t peek_extra(const task_state& task) noexcept {
+  // acquire: pairs with the acq_rel of who has written it.
+  return task.extra.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+context* share_context(const task_state& task) noexcept {
+  context* const values = context_in(peek_extra(task));
+  if (values != nullptr) values->add_reference();
+  return values;
+}
+
+std::uintptr_t inherit_context() noexcept {
+  return here.task == nullptr ? 0 : word_of(share_context(*here.task));
+}
+
+std::uintptr_t make_extra(std::string_view name) {
+  if (name.empty()) return inherit_context();
+  auto made = std::unique_ptr<task_extra>(new_extra());
+  made->name = name;
+  made->values = context_in(inherit_context());
+  return word_of(made.release());
+}
+
+void drop_extra(std::uintptr_t extra) noexcept {
+  if (task_extra* const made = extra_in(extra)) {
     delete made;
-    throw;
+  } else if (context* const values = context_in(extra)) {
+    values->drop_reference();
   }
-  return made;
+}
+
+task_extra* find_extra(const task_state& task) noexcept {
+  return extra_in(peek_extra(task));
 }
 
 task_extra& extra_of(task_state& task) {
-  // acquire: pairs with the release below.
-  if (task_extra* extra = task.extra.load(std::memory_order_acquire)) return *extra;
-  task_extra* made = new_extra();
-  task_extra* seen = nullptr;
-  // acq_rel: publishes the contents; or sees those of who came first.
-  if (task.extra.compare_exchange_strong(seen, made, std::memory_order_acq_rel,
+  std::uintptr_t word = peek_extra(task);
+  if (task_extra* const known = extra_in(word)) return *known;
+  task_extra* const made = new_extra();
+  do {
+    made->values = context_in(word);
+    // acq_rel: publishes the contents, and with them the context; or sees those of who came first.
+    if (task.extra.compare_exchange_weak(word, word_of(made), std::memory_order_acq_rel,
                                          std::memory_order_acquire))
-    return *made;
+      return *made;
+  } while (extra_in(word) == nullptr);
+  made->values = nullptr;  // it is the other one's
   delete made;
-  return *seen;
+  return *extra_in(word);
+}
+
+const context* context_of(const task_state& task) noexcept {
+  return context_in(peek_extra(task));
+}
+
+void set_context(task_state& task, context* values) noexcept {
+  std::uintptr_t word = peek_extra(task);
+  context* old = nullptr;
+  for (;;) {
+    old = context_in(word);
+    if (task_extra* const extra = extra_in(word)) {
+      extra->values = values;
+      break;
+    }
+    // acq_rel: as in extra_of.
+    if (task.extra.compare_exchange_weak(word, word_of(values), std::memory_order_acq_rel,
+                                         std::memory_order_acquire))
+      break;
+  }
+  if (old != nullptr) old->drop_reference();
 }
 
 std::uint64_t id_of(task_state& task) {

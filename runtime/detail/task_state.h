@@ -11,6 +11,7 @@
 //
 //   63..56  count    cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at
 //                    255
+//   51      MASK     the task postpones requests, not what its scopes raise (owner's flag)
 //   50      SHIELD   the task postpones interruptions (owner's flag)
 //   49      LEVEL    a scope of the task (deadline) has expired: every suspension raises until the
 //                    scope is left
@@ -51,6 +52,7 @@
 
 namespace weft::detail {
 
+class context;
 struct task_state;
 struct wait_node;
 struct interrupt_scope;
@@ -97,13 +99,12 @@ struct task_extra {
   std::uint64_t id = 0;
   spin_lock lock;
   stop_hook* stop = nullptr;  // guarded by lock; replaced by the task, used by cancellers
+  context* values = nullptr;  // owner only; a counted reference
 
   task_extra() = default;
   task_extra(const task_extra&) = delete;
   task_extra& operator=(const task_extra&) = delete;
-  ~task_extra() {
-    if (stop != nullptr) stop->drop_reference();
-  }
+  ~task_extra();
 };
 
 struct alignas(64) task_state {
@@ -132,11 +133,13 @@ struct alignas(64) task_state {
   completion_waiter* waiters;  // guarded by the lock bit of life
   const task_type* type;       // immutable after the spawn
   interrupt_scope* scopes;     // innermost deadline or cancel scope; owner only
-  /// Null until asked for.
-  //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange
+  /// A task_extra, once something was asked for. Until then null, or the task's context with the
+  /// lowest bit set: to inherit one allocates nothing.
+  //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange; before that
+  //               set_context, on the task's own thread, by the same
   //   read by     the same
   //   pairing     acq_rel, so that the contents are seen
-  atomic<task_extra*> extra;
+  atomic<std::uintptr_t> extra;
 };
 static_assert(sizeof(task_state) == 64);
 
@@ -175,16 +178,23 @@ struct execution {
   int budget = 0;                      // ready awaits left before this resume must let others run
   std::uint32_t runtime = no_runtime;  // index of the worker's scheduler
   void* worker = nullptr;              // detail::worker of this thread, or null
+  // Outside of a task, on whose behalf this thread works: to_thread. Not counted.
+  const context* borrowed = nullptr;
 };
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local execution here;
 
 /// Makes `state` (uninitialised header memory) a task that was not queued yet. `life_bits`:
 /// task_life::pinned and any number of one_handle; frame is added.
+/// `extra`: what make_extra gave, or inherit_context.
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
                std::coroutine_handle<> frame, std::uint32_t life_bits,
-               task_extra* extra = nullptr) noexcept;
-/// For a task with a name; null without one. Throws std::bad_alloc.
-task_extra* make_extra(std::string_view name);
+               std::uintptr_t extra) noexcept;
+/// For a task with a name, or without, begun by the running one. Throws std::bad_alloc.
+std::uintptr_t make_extra(std::string_view name);
+/// ... without a name.
+std::uintptr_t inherit_context() noexcept;
+/// Takes back one that no task has got.
+void drop_extra(std::uintptr_t extra) noexcept;
 
 /// Puts a task that is not queued into a queue of its scheduler. Any thread. Defined by the
 /// scheduler: the one call that goes up.
@@ -229,8 +239,14 @@ bool interrupted(const task_state& task) noexcept;
 bool level_raised(const task_state& task) noexcept;
 /// Waits for something. A snapshot.
 bool is_suspended(const task_state& task) noexcept;
-/// Takes a pending request as delivered; false if there is none. Owner only.
+/// ... and for what: "mutex::lock()". Null when it does not wait. Any thread that keeps the task
+/// alive; visits it as a canceller does.
+const char* waits_for(task_state& task) noexcept;
+/// Takes a pending request as delivered; false if there is none, or it is masked. Owner only.
 bool consume_request(task_state& task) noexcept;
+/// While a cancel scope shields: requests are counted and wait. Owner only.
+void mask_requests(task_state& task) noexcept;
+void unmask_requests(task_state& task) noexcept;
 void shield(task_state& task) noexcept;
 void unshield(task_state& task) noexcept;
 bool is_shielded(const task_state& task) noexcept;
@@ -274,6 +290,15 @@ void mark_retrieved(task_state& task) noexcept;
 }
 
 task_extra& extra_of(task_state& task);
+/// Null when there is none.
+task_extra* find_extra(const task_state& task) noexcept;
+
+/// Owner only, or while the task waits for the caller.
+const context* context_of(const task_state& task) noexcept;
+/// ... with a reference; null when there is none.
+context* share_context(const task_state& task) noexcept;
+/// Takes over the reference. Owner only.
+void set_context(task_state& task, context* values) noexcept;
 std::uint64_t id_of(task_state& task);
 std::string name_of(task_state& task);
 

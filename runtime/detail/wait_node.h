@@ -6,6 +6,7 @@
 #include <cassert>
 #include <concepts>
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
 
 namespace weft::detail {
@@ -46,6 +47,38 @@ class wait_group {
   atomic<std::uint32_t> winner_{open};
 };
 
+/// How a kind of wait is taken back, and what it is called when somebody asks where a task waits.
+struct wait_kind {
+  unlink_result (*unlink)(wait_node& self) noexcept;
+  const char* what;
+};
+
+/// A string literal as a template argument.
+template <std::size_t Size>
+struct literal {
+  char text[Size];
+  consteval literal(const char (&from)[Size]) noexcept {  // NOLINT(google-explicit-constructor)
+    for (std::size_t i = 0; i < Size; ++i) text[i] = from[i];
+  }
+};
+
+/// `unlink = waits<take_out, "mutex::lock()">`.
+template <unlink_result (*Unlink)(wait_node& self) noexcept, literal What>
+inline constexpr wait_kind waits{Unlink, What.text};
+
+/// A pointer to a kind that is called like its function.
+class unlink_function {
+ public:
+  constexpr unlink_function() noexcept = default;
+  constexpr unlink_function(const wait_kind& kind) noexcept  // NOLINT(google-explicit-constructor)
+      : kind_(&kind) {}
+  unlink_result operator()(wait_node& self) const noexcept { return kind_->unlink(self); }
+  [[nodiscard]] const char* what() const noexcept { return kind_->what; }
+
+ private:
+  const wait_kind* kind_ = nullptr;
+};
+
 /// The node of one pending await: lives in the awaiter, in the frame of the coroutine that waits.
 ///
 /// Every primitive keeps its waiters as these and implements `unlink`. It claims a node by taking
@@ -54,7 +87,7 @@ class wait_group {
 /// its flags.
 struct alignas(16) wait_node : list_node {
   task_state* task = nullptr;
-  unlink_result (*unlink)(wait_node& self) noexcept = nullptr;
+  unlink_function unlink;
   wait_group* group = nullptr;  // set by select only
   std::uint32_t member = 0;
   wait_outcome outcome = wait_outcome::completed;

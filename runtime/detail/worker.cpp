@@ -106,6 +106,7 @@ static void make_unstarted(task_state& task) noexcept {
   auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
   task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
   unshield(task);
+  unmask_requests(task);
   cancel(task);
 }
 
@@ -152,8 +153,10 @@ void worker::flush_forks() noexcept {
 }
 
 task_state& worker::adopted(task_state& child) noexcept {
+  // Its context was taken at the fork.
   init_task(child, *child.type, scheduler_.index(),
-            std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle);
+            std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle,
+            child.extra.load(std::memory_order_relaxed));
   worker_counters::add(counters_.spawned);
   return child;
 }
@@ -166,6 +169,7 @@ void worker::end_batch() noexcept {
   batch_ = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
   steps_left_ = batch_;
+  scheduler_.check_interrupt();
   drain_inbox();
   poll_now();
   batch_begin_ns_ = now;
@@ -186,6 +190,7 @@ bool worker::search() noexcept {
 
 /// A look at what arrives from outside, without sleeping.
 bool worker::look_around() noexcept {
+  scheduler_.check_interrupt();
   if (drain_inbox()) return true;
   // With one worker the sleep that follows polls anyway.
   return !single_ && timers_.due(clock::now()) && poll_now();

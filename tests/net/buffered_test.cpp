@@ -58,6 +58,21 @@ TEST_P(BufferedReader, Lines_ComeWithoutTheirEnds) {
   });
 }
 
+TEST_P(BufferedReader, LinesOfAReader_AreAGenerator) {
+  run([]() -> task<> {
+    auto [reader, feed] = co_await make_reader();
+    co_await feed.write_all("one\ntwo\r\nlast");
+    feed.shutdown_write();
+    auto lines = reader.lines();
+    std::vector<std::string> got;
+
+    while (auto line = co_await lines.next()) got.push_back(std::move(*line));
+
+    EXPECT_EQ(got, (std::vector<std::string>{"one", "two", "last"}));
+    EXPECT_TRUE(reader.at_eof());
+  });
+}
+
 TEST_P(BufferedReader, LineInPieces_IsPutTogether) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();

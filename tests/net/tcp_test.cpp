@@ -219,6 +219,37 @@ TEST_P(TcpStream, ErrorUnderAsResult_IsACode) {
   });
 }
 
+TEST_P(TcpStream, ErrorOutOfAResult_NamesOperationAndPeer) {
+  run([]() -> task<> {
+    auto listener = tcp_listener::bind("127.0.0.1:0");
+    const socket_address nobody = listener.local_address();
+    listener.close();
+
+    const auto outcome = co_await as_result(tcp_stream::connect(nobody));
+
+    try {
+      (void)outcome.value();
+      ADD_FAILURE();
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.what(), "connect " + nobody.to_string() + ": Connection refused");
+    }
+  });
+}
+
+TEST_P(TcpStream, WritingHalf_EndsItsDirectionWhenItIsAwaited) {
+  run([]() -> task<> {
+    auto [near, far] = co_await connected_pair();
+    auto halves = std::move(near).split();
+    std::string buffer(4, '\0');
+
+    co_await halves.writer.shutdown_write();
+
+    EXPECT_EQ(co_await far.read_some(buffer), 0u);
+    co_await far.write_all("back");
+    EXPECT_EQ(co_await halves.reader.read_some(buffer), 4u);
+  });
+}
+
 // ---- Readiness and trying -----------------------------------------------------------------------
 
 TEST_P(TcpStream, TryRead_IsEmptyUntilThereIsSomething) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <string>
 
 namespace weft::testing {
 namespace {
@@ -43,6 +44,20 @@ TEST_P(AsResult, MoveOnlyValue_ComesThrough) {
     auto got = co_await as_result(make());
 
     EXPECT_EQ(*std::move(got).value(), 7);
+  });
+}
+
+TEST_P(AsResult, ConstResult_MayBeReadWithoutThrowing) {
+  run([]() -> task<> {
+    const auto text = co_await as_result([]() -> task<std::string> { co_return "text"; }());
+    const auto failed = co_await as_result([]() -> task<std::string> {
+      throw std::runtime_error("no");
+      co_return "";
+    }());
+
+    EXPECT_EQ(text->size(), 4u);
+    EXPECT_EQ(text.value_or("other"), "text");
+    EXPECT_EQ(failed.value_or("other"), "other");
   });
 }
 

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -218,6 +219,10 @@ TEST(FutureState, ValueThatCannotBeMoved_LeavesItPending) {
   EXPECT_FALSE(pending.done());
   EXPECT_TRUE(source.try_set_value(value));
 }
+
+static_assert(!std::is_copy_constructible_v<future<int>> &&
+              !std::is_copy_assignable_v<future<int>>);
+static_assert(std::is_nothrow_move_constructible_v<future<int>>);
 
 TEST(FutureState, GetFuture_IsCalledOnce) {
   promise<int> source;

@@ -586,6 +586,37 @@ TEST_P(GatherHandles, Values_ComeInArgumentOrder) {
   });
 }
 
+TEST_P(GatherHandles, SecondAwait_Throws) {
+  run([]() -> task<> {
+    std::vector<join_handle<>> handles;
+    handles.push_back(spawn(yield()));
+    auto of_one = gather(handles[0]);
+    auto of_range = gather(handles);
+    co_await of_one;
+    co_await of_range;
+
+    const auto one_again = co_await catch_all([&]() -> task<> { co_await of_one; }());
+    const auto range_again = co_await catch_all([&]() -> task<> { co_await of_range; }());
+
+    EXPECT_TRUE(one_again.threw<invalid_state_error>());
+    EXPECT_TRUE(range_again.threw<invalid_state_error>());
+  });
+}
+
+TEST_P(GatherHandles, EmptyHandle_IsAnInvalidState) {
+  run([]() -> task<> {
+    std::vector<join_handle<>> handles(2);
+    handles[0] = spawn(yield());
+
+    const auto of_two =
+        co_await catch_all([&]() -> task<> { co_await gather(handles[0], handles[1]); }());
+    const auto of_range = co_await catch_all([&]() -> task<> { co_await gather(handles); }());
+
+    EXPECT_TRUE(of_two.threw<invalid_state_error>());
+    EXPECT_TRUE(of_range.threw<invalid_state_error>());
+  });
+}
+
 TEST_P(GatherHandles, AnyRangeOfHandles_MayBeGathered) {
   run([]() -> task<> {
     std::list<join_handle<int>> handles;

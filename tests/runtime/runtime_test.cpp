@@ -11,7 +11,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -20,6 +23,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <signal.h>
+#include <unistd.h>
 
 namespace weft::testing {
 namespace {
@@ -75,6 +81,148 @@ TEST_P(Run, RunInsideOfARuntime_IsRefusedBeforeAnythingStarts) {
   });
 }
 
+TEST_P(Runtime, Run_TakesEveryForm) {
+  const auto sum = [](int a, int b) -> task<int> { co_return a + b; };
+  const runtime_options options{.workers = GetParam()};
+
+  weft::run(yield(), options);
+  const int with_options = weft::run(options, sum, 1, 2);
+  const int with_arguments = weft::run(sum, 3, 4);
+  runtime rt(options);
+  rt.run(yield());
+  const int of_runtime = rt.run(sum, 5, 6);
+
+  EXPECT_EQ(with_options, 3);
+  EXPECT_EQ(with_arguments, 7);
+  EXPECT_EQ(of_runtime, 11);
+}
+
+TEST_P(Runtime, Spawn_TakesAnyAwaitable) {
+  runtime rt({.workers = GetParam()});
+
+  rt.run([&rt]() -> task<> {
+    auto named = rt.spawn(yield(), {.name = "an awaitable"});
+    EXPECT_EQ(named.name(), "an awaitable");
+    co_await named;
+  });
+}
+
+// ---- SIGINT -------------------------------------------------------------------------------------
+
+// Each in a process of its own, which ends as the run says.
+class Sigint : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+  /// Runs a main that is interrupted when it has begun to wait; exits with what it gives.
+  template <class F>
+  static void run_interrupted(F main, runtime_options options = {}) {
+    options.workers = GetParam();
+    std::exit(weft::run(
+        [&]() -> task<int> {
+          const auto interrupt = call_later(10ms, [] { ::kill(::getpid(), SIGINT); });
+          co_return co_await main();
+        },
+        options));
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Workers, Sigint, ::testing::Values(1, 4));
+
+task<int> wait_and_give(int value) {
+  co_await sleep(1h);
+  co_return value;
+}
+
+TEST_P(Sigint, MainThatEndsCancelled_IsRaisedAgain) {
+  EXPECT_EXIT(run_interrupted([] { return wait_and_give(1); }), ::testing::KilledBySignal(SIGINT),
+              "");
+}
+
+TEST_P(Sigint, CleanUp_IsAwaitedBefore) {
+  const auto main = []() -> task<int> {
+    co_return co_await try_finally([] { return wait_and_give(1); },
+                                   []() -> task<> {
+                                     co_await sleep(1ms);
+                                     std::cerr << "cleaned up" << std::endl;
+                                   });
+  };
+
+  EXPECT_EXIT(run_interrupted(main), ::testing::KilledBySignal(SIGINT), "cleaned up");
+}
+
+TEST_P(Sigint, MainThatGoesOn_GivesItsValue) {
+  const auto main = []() -> task<int> {
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {
+      co_return 5;
+    }
+    co_return 6;
+  };
+
+  EXPECT_EXIT(run_interrupted(main), ::testing::ExitedWithCode(5), "");
+}
+
+TEST_P(Sigint, SecondOne_EndsTheProcessAtOnce) {
+  const auto main = []() -> task<int> {
+    for (;;) {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        ::kill(::getpid(), SIGINT);
+      }
+    }
+  };
+
+  EXPECT_EXIT(run_interrupted(main), ::testing::KilledBySignal(SIGINT), "");
+}
+
+TEST_P(Sigint, HandlerOfTheProgram_IsLeftAlone) {
+  static volatile std::sig_atomic_t seen = 0;
+  const auto main = []() -> task<int> {
+    while (seen == 0) co_await sleep(1ms);
+    co_return 7;
+  };
+
+  EXPECT_EXIT(
+      {
+        std::signal(SIGINT, [](int) { seen = 1; });
+        run_interrupted(main);
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+TEST_P(Sigint, NotHandled_HasItsDefaultEffect) {
+  const auto main = []() -> task<int> {
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {
+      co_return 5;
+    }
+    co_return 6;
+  };
+
+  EXPECT_EXIT(run_interrupted(main, {.handle_sigint = false}), ::testing::KilledBySignal(SIGINT),
+              "");
+}
+
+TEST_P(Sigint, MainThatComputes_IsCancelledAtItsNextSuspension) {
+  const auto main = []() -> task<int> {
+    for (;;) co_await yield();
+  };
+
+  EXPECT_EXIT(run_interrupted(main), ::testing::KilledBySignal(SIGINT), "");
+}
+
+TEST_P(Sigint, Disposition_IsTheOldOneAfterTheRun) {
+  weft::run(yield(), {.workers = GetParam()});
+
+  struct sigaction now = {};
+  ::sigaction(SIGINT, nullptr, &now);
+
+  EXPECT_EQ(now.sa_handler, SIG_DFL);
+}
+
 TEST(RuntimeRun, ManyMains_RunInSequenceOnOneRuntime) {
   for (const std::size_t workers : {1u, 4u}) {
     runtime rt({.workers = workers});
@@ -116,6 +264,23 @@ TEST(RuntimeCurrent, SeveralRuntimes_LiveSideBySide) {
 
   EXPECT_EQ(one.run(which()), &one);
   EXPECT_EQ(two.run(which()), &two);
+}
+
+TEST(DeadlockReport, EachTask_IsNamedWithWhatItWaitsFor) {
+  test_runtime rt;
+  event never;
+  const auto stuck = [&]() -> task<> {
+    auto child = spawn(never.wait(), {.name = "the one in the way"});
+    co_await child;
+  };
+
+  try {
+    rt.run(stuck());
+    ADD_FAILURE();
+  } catch (const deadlock_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("main waits for a task"));
+    EXPECT_THAT(error.what(), HasSubstr("the one in the way waits for event::wait()"));
+  }
 }
 
 TEST(OneWorker, Everything_RunsOnTheThreadThatCallsRun) {
@@ -541,8 +706,8 @@ TEST(BusyWorker, TimersItHasArmed_FireOnAWorkerThatIsBusyToo) {
   });
 }
 
-/// Two workers. One runs `busy`, pinned, which calls `told_to_search` in the middle of a step: there
-/// the other one tells this worker to search for work, as it would if it were asleep.
+/// Two workers. One runs `busy`, pinned, which calls `told_to_search` in the middle of a step:
+/// there the other one tells this worker to search for work, as it would if it were asleep.
 class told_to_search {
  public:
   ~told_to_search() { core_.shutdown(10s); }

@@ -234,6 +234,33 @@ TEST(SelectInTime, RequestWhileLosersCleanUp_StaysPending) {
   });
 }
 
+TEST_P(Select, ShieldedTask_GivesItsValueOrIsLeftAlone) {
+  run([]() -> task<> {
+    event gate;
+    auto work = spawn(
+        [](event& open) -> task<int> {
+          co_await open.wait();
+          co_return 7;
+        },
+        std::ref(gate));
+
+    const auto lost = co_await select(sleep(1ms), shield(work));
+    EXPECT_EQ(lost.index(), 0u);
+    EXPECT_FALSE(work.done());
+    gate.set();
+    const auto won = co_await select(shield(work), sleep(1h));
+
+    EXPECT_EQ(std::get<0>(won), 7);
+  });
+}
+
+TEST_P(Select, OutcomeWithoutAValue_MayBeIgnored) {
+  run([]() -> task<> {
+    co_await select(yield(), sleep(1h));  // compiles without a warning
+    SUCCEED();
+  });
+}
+
 TEST_P(Select, Range_GivesIndexAndValue) {
   run([]() -> task<> {
     std::vector<task<int>> children;

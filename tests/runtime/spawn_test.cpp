@@ -898,7 +898,112 @@ TEST_P(Spawn, LocalTask_GivesItsValue) {
   });
 }
 
+TEST_P(Spawn, EveryForm_OfALocalTaskWorks) {
+  run([]() -> task<> {
+    const auto twice = [](int n) -> task<int> { co_return 2 * n; };
+
+    const int called = co_await spawn_local(twice, 2);
+    auto named = spawn_local({.name = "local"}, twice, 3);
+    const std::string name = named.name();
+    const int with_options = co_await named;
+    co_await spawn_local(yield());
+
+    EXPECT_EQ(called, 4);
+    EXPECT_EQ(name, "local");
+    EXPECT_EQ(with_options, 6);
+  });
+}
+
+/// The threads that a task sees while it suspends again and again.
+task<std::set<std::thread::id>> threads_seen() {
+  std::set<std::thread::id> seen;
+  for (int i = 0; i < 50; ++i) {
+    seen.insert(std::this_thread::get_id());
+    co_await yield();
+  }
+  co_return seen;
+}
+
+TEST(SpawnOn, Task_StaysOnTheWorkerItWasGiven) {
+  weft::run(
+      []() -> task<> {
+        std::set<std::thread::id> all;
+        for (std::size_t worker = 0; worker < 4; ++worker) {
+          const auto seen = co_await spawn_on(worker, threads_seen());
+          EXPECT_EQ(seen.size(), 1u);
+          all.insert(seen.begin(), seen.end());
+        }
+        EXPECT_EQ(all.size(), 4u);
+      },
+      {.workers = 4});
+}
+
+TEST_P(Spawn, SpawnOn_TakesEveryForm) {
+  run([]() -> task<> {
+    const auto twice = [](int n) -> task<int> { co_return 2 * n; };
+
+    const int called = co_await spawn_on(0, twice, 2);
+    auto named = spawn_on(0, {.name = "placed"}, twice, 3);
+    const std::string name = named.name();
+    const int with_options = co_await named;
+    co_await spawn_on(0, yield(), {.name = "an awaitable"});
+
+    EXPECT_EQ(called, 4);
+    EXPECT_EQ(name, "placed");
+    EXPECT_EQ(with_options, 6);
+  });
+}
+
+TEST_P(Spawn, SpawnOnAWorkerThatThereIsNot_DestroysTheTaskUnrun) {
+  run([]() -> task<> {
+    bool ran = false;
+    const auto mark = [](bool& flag) -> task<> {
+      flag = true;
+      co_return;
+    };
+
+    EXPECT_THROW((void)spawn_on(4, mark(ran)), std::out_of_range);
+    co_await yield();
+
+    EXPECT_FALSE(ran);
+  });
+}
+
+TEST(SpawnPerWorker, EachWorker_RunsOne) {
+  weft::run(
+      []() -> task<> {
+        auto unnumbered = spawn_per_worker(threads_seen);
+        auto numbered =
+            spawn_per_worker([](std::size_t worker) -> task<std::size_t> { co_return worker; });
+
+        std::set<std::thread::id> all;
+        for (auto& each : unnumbered) {
+          const auto seen = co_await each;
+          EXPECT_EQ(seen.size(), 1u);
+          all.insert(seen.begin(), seen.end());
+        }
+        EXPECT_EQ(all.size(), 4u);
+        EXPECT_EQ(numbered.size(), 4u);
+        for (std::size_t i = 0; i < numbered.size(); ++i) {
+          const std::size_t worker = co_await numbered[i];
+          EXPECT_EQ(worker, i);
+        }
+      },
+      {.workers = 4});
+}
+
 // ---- yield --------------------------------------------------------------------------------------
+
+TEST_P(Spawn, Yield_IsAwaitedOnce) {
+  run([]() -> task<> {
+    auto once = yield();
+    co_await once;
+
+    const auto again = co_await catch_all([&]() -> task<> { co_await once; }());
+
+    EXPECT_TRUE(again.threw<invalid_state_error>());
+  });
+}
 
 TEST_P(SpawnOrder, Yield_LetsEverythingReadyGoFirstOnce) {
   run([]() -> task<> {
@@ -1007,7 +1112,10 @@ TEST_P(Spawn, AllTasks_AreExactlyTheUnfinishedOnes) {
     std::set<std::string> names;
     for (const task_info& each : all_tasks()) {
       names.insert(each.name);
-      if (each.name == "waiting") EXPECT_EQ(each.state, task_state::suspended);
+      if (each.name == "waiting") {
+        EXPECT_EQ(each.state, task_state::suspended);
+        EXPECT_EQ(each.where, "event::wait()");
+      }
       if (each.id == this_task::id()) EXPECT_EQ(each.state, task_state::running);
     }
 
@@ -1075,7 +1183,7 @@ TEST_P(Spawn, DumpOfTasks_NamesEach) {
 
     dump_tasks(text);
 
-    EXPECT_THAT(text.str(), HasSubstr("the one that waits suspended"));
+    EXPECT_THAT(text.str(), HasSubstr("the one that waits suspended in event::wait()"));
     gate.set();
     co_await waiting;
   });

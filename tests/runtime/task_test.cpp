@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -79,6 +80,17 @@ TEST_P(Task, Await_GivesTheValue) {
 
     EXPECT_EQ(at_once, 7);
     EXPECT_EQ(later, 7);
+  });
+}
+
+TEST_P(Task, WhatConvertsToTheReference_MayBeReturned) {
+  run([]() -> task<> {
+    static int object = 0;
+    const auto wrapped = []() -> task<int&> { co_return std::ref(object); };
+
+    int& got = co_await wrapped();
+
+    EXPECT_EQ(&got, &object);
   });
 }
 

@@ -113,6 +113,32 @@ TEST_P(Channel, TrySend_MovesOnlyWhatItSends) {
   });
 }
 
+TEST_P(Channel, SendIntoAClosedChannel_LeavesTheItem) {
+  run([]() -> task<> {
+    channel<std::unique_ptr<int>> items(1);
+    items.close();
+    auto kept = std::make_unique<int>(1);
+
+    const bool sent = co_await items.send(std::move(kept));
+
+    EXPECT_FALSE(sent);
+    EXPECT_NE(kept, nullptr);
+  });
+}
+
+TEST_P(Channel, SendOfACopy_LeavesTheOriginal) {
+  run([]() -> task<> {
+    channel<std::string> items(1);
+    const std::string original(100, 'x');
+
+    const bool sent = co_await items.send(original);
+    const auto received = co_await items.recv();
+
+    EXPECT_TRUE(sent);
+    EXPECT_EQ(received, original);
+  });
+}
+
 TEST_P(Channel, SendThatIsMovedBeforeItsAwait_KeepsItsItem) {
   run([]() -> task<> {
     channel<std::string> one(1);

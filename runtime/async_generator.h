@@ -1,0 +1,181 @@
+#pragma once
+
+#include "as_result.h"
+#include "task.h"
+
+#include <concepts>
+#include <coroutine>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+template <class T>
+class async_generator;
+
+namespace detail {
+
+/// Between two calls of next() the frame lies still; during one it is a part of the task that
+/// called.
+struct generator_promise_base : promise_with_block<void> {
+  enum class progress : std::uint8_t { unstarted, running, yielded };
+
+  struct yield_awaiter {
+    generator_promise_base& self;
+    bool await_ready() const noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<>) const noexcept {
+      self.state = progress::yielded;
+      return std::exchange(self.continuation, nullptr);
+    }
+    /// Closing is a cancellation of the generator alone.
+    void await_resume() const {
+      if (self.closing) throw cancelled_error();
+    }
+  };
+
+  void return_void() const noexcept {}
+
+  progress state = progress::unstarted;
+  bool closing = false;
+};
+
+template <class T>
+struct generator_promise : generator_promise_base {
+  static_assert(alignof(value_t<T>) <= 16,
+                "weft::async_generator<T>: T is over-aligned; yield it through a pointer");
+
+  async_generator<T> get_return_object() noexcept;
+  template <class U = T>
+    requires std::convertible_to<U&&, T>
+  yield_awaiter yield_value(U&& value) {
+    if constexpr (std::is_reference_v<T>) {
+      T bound = std::forward<U>(value);
+      yielded.emplace(bound);
+    } else {
+      yielded.emplace(std::forward<U>(value));
+    }
+    return {*this};
+  }
+
+  std::optional<value_t<T>> yielded;
+};
+
+/// Runs the generator to its next value or its end.
+template <class T>
+class [[nodiscard]] generator_next {
+ public:
+  explicit generator_next(std::coroutine_handle<generator_promise<T>> frame) noexcept
+      : frame_(frame) {}
+
+  bool await_ready() {
+    if (std::exchange(awaited_, true)) [[unlikely]]
+      throw_awaited_twice();
+    if (!frame_ || frame_.done()) return true;
+    if (frame_.promise().state == generator_promise_base::progress::running) [[unlikely]]
+      throw_invalid_state("an async_generator is advanced by one at a time");
+    advanced_ = true;
+    return false;
+  }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> consumer) noexcept {
+    frame_.promise().continuation = consumer;
+    frame_.promise().state = generator_promise_base::progress::running;
+    if (here.budget-- > 0) return frame_;
+    here.task->leaf = frame_.address();  // it is time for others
+    reschedule_current();
+    return std::noop_coroutine();
+  }
+  std::optional<value_t<T>> await_resume() {
+    if (!advanced_) return std::nullopt;
+    if (frame_.done()) block_of<void>::slot(frame_).take();  // throws what it ended with
+    return std::exchange(frame_.promise().yielded, std::nullopt);
+  }
+
+ private:
+  std::coroutine_handle<generator_promise<T>> frame_;
+  bool awaited_ = false;
+  bool advanced_ = false;
+};
+
+}  // namespace detail
+
+/// A coroutine that gives values one after the other: `co_yield`, and for who takes them
+/// `while (auto x = co_await gen.next())`. What runs between two values is a part of the task that
+/// called next(), its cancellations and deadlines too.
+///
+/// To leave early, `co_await gen.aclose()`; a generator that is dropped only runs its destructors.
+/// Threads: one task at a time, not always the same one.
+/// Cost: a frame; a value is two symmetric transfers, without the scheduler.
+template <class T>
+class [[nodiscard]] async_generator {
+ public:
+  using promise_type = detail::generator_promise<T>;
+  using value_type = T;
+
+  async_generator(async_generator&& other) noexcept
+      : frame_(std::exchange(other.frame_, nullptr)) {}
+  async_generator& operator=(async_generator&& other) noexcept {
+    if (this != &other) {
+      if (frame_) frame_.destroy();
+      frame_ = std::exchange(other.frame_, nullptr);
+    }
+    return *this;
+  }
+  ~async_generator() {
+    if (frame_) frame_.destroy();
+  }
+
+  /// The next value; nothing when the generator has ended. Rethrows what it has failed with, once.
+  detail::generator_next<T> next() noexcept { return detail::generator_next<T>(frame_); }
+  /// Ends it where it waits: its co_yield throws cancelled_error, its clean-up may await, and is
+  /// awaited. Rethrows another exception that comes out of that; throws invalid_state_error when it
+  /// yields once more, or runs. Nothing to do for one that was not started or has ended. The
+  /// generator stays where it is meanwhile.
+  [[nodiscard]] task<> aclose() { return close(*this); }
+
+ private:
+  friend promise_type;
+  explicit async_generator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+
+  static task<> close(async_generator& self);
+
+  std::coroutine_handle<promise_type> frame_;
+};
+
+/// Something with `next()` that gives an optional: `while (auto x = co_await it.next())`.
+template <class I>
+concept async_iterator = requires(I& i) {
+  { i.next() } -> awaitable;
+};
+
+namespace detail {
+
+template <class T>
+async_generator<T> generator_promise<T>::get_return_object() noexcept {
+  return async_generator<T>(opaque_handle(*this));
+}
+
+}  // namespace detail
+
+template <class T>
+task<> async_generator<T>::close(async_generator& self) {
+  using progress = detail::generator_promise_base::progress;
+  if (!self.frame_) co_return;
+  promise_type& promise = self.frame_.promise();
+  if (promise.state == progress::running && !self.frame_.done())
+    detail::throw_invalid_state("aclose() of an async_generator that runs");
+  if (promise.state == progress::yielded) {
+    promise.closing = true;
+    const detail::cancellation_watch own;
+    try {
+      const std::optional<value_t<T>> more = co_await self.next();
+      if (more.has_value())
+        detail::throw_invalid_state("an async_generator has yielded while it was closed");
+    } catch (const cancelled_error&) {
+      if (own.came()) throw;
+    }
+  }
+  std::exchange(self.frame_, nullptr).destroy();
+}
+
+}  // namespace weft

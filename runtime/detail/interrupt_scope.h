@@ -1,0 +1,45 @@
+#pragma once
+
+#include "task_state.h"
+
+#include <cstdint>
+
+namespace weft::detail {
+
+/// A region of a task that somebody can end from outside: a deadline, a cancel scope. While it is
+/// entered and has expired, every suspension of the task raises.
+///
+/// The list of a task's scopes belongs to the task, and to a canceller while that has the task
+/// BUSY; `expired` is set on any thread.
+struct interrupt_scope {
+  enum class raises : std::uint8_t { timeout, cancellation };
+
+  interrupt_scope* outer = nullptr;
+  task_state* task = nullptr;
+  raises what = raises::timeout;
+  bool shields = false;  // what comes from outside of it waits until it is left
+  //   written by  timers and cancellers, on any thread (release), before LEVEL is raised
+  //   read by     the task (acquire)
+  atomic<bool> expired{false};
+
+  [[nodiscard]] bool has_expired() const noexcept {
+    return expired.load(std::memory_order_acquire);  // acquire: see expired
+  }
+};
+
+/// Enters and leaves a scope of the running task, innermost last. Throws invalid_state_error
+/// outside of a task.
+void enter_scope(interrupt_scope& scope);
+void leave_scope(interrupt_scope& scope) noexcept;
+/// Owner only: puts the shield up or down.
+void set_shield(interrupt_scope& scope, bool on) noexcept;
+
+/// Has a scope expired that no scope inside of it shields from? Owner, or a canceller of the BUSY
+/// task.
+bool scope_raises(const task_state& task) noexcept;
+/// ... one that raises a cancellation, which outweighs a time-out. From `innermost` outwards.
+bool scope_cancels(const interrupt_scope* innermost) noexcept;
+/// The time-out of a deadline that encloses the caller, on its way out.
+bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept;
+
+}  // namespace weft::detail
