@@ -6,6 +6,7 @@
 
 #include <array>
 #include <concepts>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <span>

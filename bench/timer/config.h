@@ -21,7 +21,7 @@ inline constexpr std::chrono::seconds timeout{1};
 inline constexpr int ready_timeouts = 10'000;
 
 inline constexpr int sleepers = 1'000'000;
-inline constexpr std::chrono::seconds arming{4};          // all sleep before the first wakes
+inline constexpr std::chrono::seconds arming{4};        // all sleep before the first wakes
 inline constexpr std::chrono::seconds slow_arming{20};  // Python and Go need longer to start them
 
 /// When sleeper `number` wakes, counted from the start: a permutation of the microseconds of one

@@ -272,10 +272,10 @@ void scheduler::request_interrupt() noexcept {
   workers_[0]->notify();  // if that one is in a long step, the watcher asks soon
 }
 
-void scheduler::deliver_interrupt() noexcept {
-  if (!interrupt_requested_.exchange(false, std::memory_order_relaxed)) return;
+bool scheduler::deliver_interrupt() noexcept {
+  if (!interrupt_requested_.exchange(false, std::memory_order_relaxed)) return false;
   const spin_guard guard(interrupt_lock_);
-  if (interruptible_ != nullptr) cancel(*interruptible_);
+  return interruptible_ != nullptr && cancel(*interruptible_);
 }
 
 // ---- Shutdown -----------------------------------------------------------------------------------

@@ -78,10 +78,9 @@ class scheduler {
   void set_interruptible(task_state* main) noexcept;
   /// A worker cancels that task soon. Any thread, async-signal-safe.
   void request_interrupt() noexcept;
-  /// Workers ask between steps.
-  void check_interrupt() noexcept {
-    if (interrupt_requested_.load(std::memory_order_relaxed)) [[unlikely]]
-      deliver_interrupt();
+  /// Workers ask between steps. True: it has come, and a task may have become ready here.
+  bool check_interrupt() noexcept {
+    return interrupt_requested_.load(std::memory_order_relaxed) && deliver_interrupt();
   }
 
   /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported
@@ -137,7 +136,7 @@ class scheduler {
   bool await_round(std::chrono::steady_clock::time_point until);
   void destroy_survivors();
   void run_loop();
-  void deliver_interrupt() noexcept;
+  bool deliver_interrupt() noexcept;
 
   // Immutable after the constructor.
   std::uint8_t index_;

@@ -169,7 +169,7 @@ void worker::end_batch() noexcept {
   batch_ = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
   steps_left_ = batch_;
-  scheduler_.check_interrupt();
+  (void)scheduler_.check_interrupt();
   drain_inbox();
   poll_now();
   batch_begin_ns_ = now;
@@ -190,8 +190,7 @@ bool worker::search() noexcept {
 
 /// A look at what arrives from outside, without sleeping.
 bool worker::look_around() noexcept {
-  scheduler_.check_interrupt();
-  if (drain_inbox()) return true;
+  if (scheduler_.check_interrupt() || drain_inbox()) return true;
   // With one worker the sleep that follows polls anyway.
   return !single_ && timers_.due(clock::now()) && poll_now();
 }

@@ -68,7 +68,7 @@ class [[nodiscard]] manual_gate::operation : public detail::leaf_operation<opera
   bool try_now() noexcept { return false; }
   bool publish() noexcept {
     manual_gate& gate = *gate_;
-    unlink = take_back;
+    unlink = detail::waits<take_back, "a gate">;
     {
       const detail::spin_guard guard(gate.lock_);
       gate.waiter_ = this;

@@ -38,15 +38,16 @@ class probe : public detail::leaf_operation<probe> {
   }
   bool publish() noexcept {
     note('p');
-    unlink = [](detail::wait_node& self) noexcept {
-      static_cast<probe&>(self).note('u');
-      return detail::unlink_result::removed;
-    };
+    unlink = detail::waits<take_out, "a probe">;
     return when_ != readiness::when_published || !claim();
   }
   int take() noexcept {
     note('r');
     return 7;
+  }
+  static detail::unlink_result take_out(detail::wait_node& self) noexcept {
+    static_cast<probe&>(self).note('u');
+    return detail::unlink_result::removed;
   }
 
  private:

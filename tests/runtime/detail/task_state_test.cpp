@@ -3,6 +3,7 @@
 #include "manual_gate.h"
 #include "runtimes.h"
 #include <weft/runtime/detail/frame_pool.h>
+#include <weft/runtime/detail/interrupt_scope.h>
 #include <weft/runtime/detail/task_state.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
@@ -44,6 +45,21 @@ void spin(std::uint64_t turns) {
 }
 
 // ---- The wait word: suspending and waking ------------------------------------------------------
+
+/// A deadline of the running task whose time is over: interrupt() makes it felt.
+class expired_scope {
+ public:
+  expired_scope() {
+    scope_.expired.store(true);
+    detail::enter_scope(scope_);
+  }
+  ~expired_scope() { detail::leave_scope(scope_); }
+  expired_scope(const expired_scope&) = delete;
+  expired_scope& operator=(const expired_scope&) = delete;
+
+ private:
+  detail::interrupt_scope scope_;
+};
 
 TEST(WaitWord, RunningTask_IsNotSuspendedAndOwesNothing) {
   run_task([]() -> task<> {
@@ -354,6 +370,7 @@ TEST(WaitWord, Interrupt_RaisesAtEachSuspensionUntilItIsCleared) {
   run_task([]() -> task<> {
     manual_gate gate;
     auto waiting = co_await spawn_waiting([&]() -> task<> {
+      const expired_scope over;
       const auto first = co_await catch_all(gate.wait());
       const auto second = co_await catch_all(gate.wait());
       EXPECT_TRUE(first.threw<timeout_error>());
@@ -375,6 +392,7 @@ TEST(WaitWord, Interrupt_RaisesAtEachSuspensionUntilItIsCleared) {
 TEST(WaitWord, InterruptAndRequestTogether_DeliverTheRequestFirst) {
   run_task([]() -> task<> {
     manual_gate gate;
+    const expired_scope over;
     detail::interrupt(current());
     detail::cancel(current());
 
@@ -393,6 +411,7 @@ TEST(WaitWord, InterruptAndRequestThatArePassedOn_CountAsARequest) {
       manual_gate gate;
       gate.on_unlink = [](detail::task_state&) { return unlink_result::forwarded; };
       auto waiting = co_await spawn_waiting([&]() -> task<> {
+        const expired_scope over;
         auto wait = gate.wait();
         co_await wait;
         EXPECT_EQ(wait.passed_on, detail::wait_outcome::cancelled);
@@ -415,6 +434,7 @@ TEST(WaitWord, InterruptThatIsPassedOn_IsNoRequest) {
     manual_gate gate;
     gate.on_unlink = [](detail::task_state&) { return unlink_result::forwarded; };
     auto waiting = co_await spawn_waiting([&]() -> task<> {
+      const expired_scope over;
       auto wait = gate.wait();
       co_await wait;
       EXPECT_EQ(wait.passed_on, detail::wait_outcome::interrupted);
@@ -696,6 +716,7 @@ TEST(WaitWordRace, CancelAgainstInterrupt_DeliversBoth) {
   attacker interrupter(random(), [&](int) { detail::interrupt(*victim.state()); });
 
   run_victim(victim, [&](int round) -> task<> {
+    const expired_scope over;
     caught thrown;
     canceller.begin(round);
     interrupter.begin(round);
@@ -905,12 +926,12 @@ TEST(LifeWord, Id_IsUniqueAndStays) {
 }
 
 TEST(LifeWord, Extra_IsMadeForNamesOnly) {
-  EXPECT_EQ(detail::make_extra(""), nullptr);
+  EXPECT_EQ(detail::make_extra(""), 0u);
 
-  const std::unique_ptr<detail::task_extra> extra(detail::make_extra("name"));
+  const std::uintptr_t extra = detail::make_extra("name");
 
-  EXPECT_EQ(extra->name, "name");
-  EXPECT_NE(extra->id, 0u);
+  EXPECT_NE(extra, 0u);
+  detail::drop_extra(extra);
 }
 
 TEST(LifeWord, Cancellation_IsRecognisedWithoutAThrow) {

@@ -142,8 +142,11 @@ struct probe : detail::leaf_operation<probe> {
   }
   bool publish() noexcept {
     *log += 'p';
-    unlink = [](detail::wait_node&) noexcept { return detail::unlink_result::removed; };
+    unlink = detail::waits<take_out, "a probe">;
     return !at_publish;
+  }
+  static detail::unlink_result take_out(detail::wait_node&) noexcept {
+    return detail::unlink_result::removed;
   }
   int take() noexcept {
     *log += 'r';
