@@ -169,8 +169,8 @@ TEST(ThreadPoolExecutor, Destructor_RunsWhatIsQueued) {
 }
 
 TEST(ThreadPoolExecutor, FullQueue_RefusesSubmit) {
-  thread_pool_executor pool(1, {.queue_limit = 2});
   gate job;
+  thread_pool_executor pool(1, {.queue_limit = 2});
   auto running = pool.submit([&job] { job.pass(); });
   job.wait_until_begun();
   auto first = pool.submit([] { return 1; });
@@ -187,8 +187,8 @@ TEST(ThreadPoolExecutor, FullQueue_RefusesSubmit) {
 TEST(ThreadPoolExecutor, CancelledFuture_KeepsItsJobFromRunning) {
   std::atomic<bool> ran = false;
   {
-    thread_pool_executor pool(1);
     gate job;
+    thread_pool_executor pool(1);
     auto running = pool.submit([&job] { job.pass(); });
     job.wait_until_begun();
     auto queued = pool.submit([&ran] { ran = true; });
@@ -200,8 +200,8 @@ TEST(ThreadPoolExecutor, CancelledFuture_KeepsItsJobFromRunning) {
 }
 
 TEST(ThreadPoolExecutor, CancelledFutureOfARunningJob_DropsItsOutcome) {
-  thread_pool_executor pool(1);
   gate job;
+  thread_pool_executor pool(1);
   auto running = pool.submit([&job] {
     job.pass();
     return 1;
@@ -340,8 +340,8 @@ TEST_P(RunInExecutor, TasksBeyondTheLimit_WaitTheirTurn) {
 
 TEST_P(RunInExecutor, CancelledBeforeItStarts_NeverRuns) {
   run([]() -> task<> {
-    thread_pool_executor pool(1);
     gate job;
+    thread_pool_executor pool(1);
     auto blocker = spawn(run_in_executor(pool, [&job] { job.pass(); }));
     co_await job.begun();
     std::atomic<bool> ran = false;
@@ -551,8 +551,8 @@ TEST_P(ResumeOn, MainThatEndsThere_EndsTheRun) {
 
 TEST_P(ResumeOn, CancellationOnTheWay_IsDeliveredOnArrival) {
   run([]() -> task<> {
-    thread_pool_executor pool(1);
     gate job;
+    thread_pool_executor pool(1);
     auto blocker = spawn(run_in_executor(pool, [&job] { job.pass(); }));
     co_await job.begun();
     std::atomic<bool> leaving = false;
