@@ -10,6 +10,7 @@ void offer(task_state& child, const task_type& type, std::coroutine_handle<> fra
   child.type = &type;
   child.leaf = frame.address();
   child.extra.store(inherit_context(), std::memory_order_relaxed);
+  child.next = here.task;  // its parent, until it is a task
   worker* self = worker::current();
   if (self != nullptr && self->forks().push(child)) [[likely]] {
     self->offer_forks();
@@ -54,7 +55,13 @@ void abandon(task_state& child) noexcept {
   cancel(child);
   if (worker* self = worker::current()) return self->help_until_done(child);
   blocking_waiter waiter;
-  if (add_waiter(child, waiter)) waiter.wait();
+  if (!add_waiter(child, waiter)) return;
+  // On an executor's thread. Virtual time stands still for tasks that work there, but this one
+  // waits. See scheduler::away for the orders.
+  atomic<std::int32_t>& away = scheduler::away(here.task->runtime);
+  away.fetch_sub(1, std::memory_order_release);
+  waiter.wait();
+  away.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace weft::detail

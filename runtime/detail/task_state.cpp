@@ -623,21 +623,34 @@ task_extra::~task_extra() {
 
 namespace {
 
-// Marks a context in task_state::extra.
-constexpr std::uintptr_t is_context = 1;
+// What task_state::extra is, if not a task_extra.
+namespace extra_tag {
+constexpr std::uintptr_t context = 1;
+constexpr std::uintptr_t fork_parent = 2;
+constexpr std::uintptr_t mask = 3;
+}  // namespace extra_tag
 
 std::uintptr_t word_of(const task_extra* extra) noexcept {
   return reinterpret_cast<std::uintptr_t>(extra);
 }
 std::uintptr_t word_of(context* values) noexcept {
-  return values == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(values) | is_context;
+  return values == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(values) | extra_tag::context;
+}
+/// What the tagged word points to, if it has this tag.
+template <class T>
+T* tagged(std::uintptr_t word, std::uintptr_t tag) noexcept {
+  return (word & extra_tag::mask) == tag ? reinterpret_cast<T*>(word & ~extra_tag::mask) : nullptr;
 }
 task_extra* extra_in(std::uintptr_t word) noexcept {
-  return (word & is_context) != 0 ? nullptr : reinterpret_cast<task_extra*>(word);
+  return tagged<task_extra>(word, 0);
 }
 context* context_in(std::uintptr_t word) noexcept {
-  if ((word & is_context) != 0) return reinterpret_cast<context*>(word & ~is_context);
-  return word == 0 ? nullptr : extra_in(word)->values;
+  if (const task_extra* const extra = extra_in(word)) return extra->values;
+  return tagged<context>(word, extra_tag::context);
+}
+task_state* fork_parent_in(std::uintptr_t word) noexcept {
+  if (const task_extra* const extra = extra_in(word)) return extra->fork_parent;
+  return tagged<task_state>(word, extra_tag::fork_parent);
 }
 std::uintptr_t peek_extra(const task_state& task) noexcept {
   // acquire: pairs with the acq_rel of who has written it.
@@ -664,6 +677,18 @@ std::uintptr_t make_extra(std::string_view name) {
   return word_of(made.release());
 }
 
+std::uintptr_t with_fork_parent(std::uintptr_t extra, task_state* parent) noexcept {
+  if (extra == 0) return reinterpret_cast<std::uintptr_t>(parent) | extra_tag::fork_parent;
+  try {
+    task_extra* const made = new_extra();
+    made->values = context_in(extra);
+    made->fork_parent = parent;
+    return word_of(made);
+  } catch (const std::bad_alloc&) {
+    return extra;
+  }
+}
+
 void drop_extra(std::uintptr_t extra) noexcept {
   if (task_extra* const made = extra_in(extra)) {
     delete made;
@@ -682,6 +707,7 @@ task_extra& extra_of(task_state& task) {
   task_extra* const made = new_extra();
   do {
     made->values = context_in(word);
+    made->fork_parent = fork_parent_in(word);
     // acq_rel: publishes the contents, and with them the context; or sees those of who came first.
     if (task.extra.compare_exchange_weak(word, word_of(made), std::memory_order_acq_rel,
                                          std::memory_order_acquire))
@@ -692,11 +718,21 @@ task_extra& extra_of(task_state& task) {
   return *extra_in(word);
 }
 
+task_state* fork_parent_of(const task_state& task) noexcept {
+  return fork_parent_in(peek_extra(task));
+}
+
 const context* context_of(const task_state& task) noexcept {
   return context_in(peek_extra(task));
 }
 
 void set_context(task_state& task, context* values) noexcept {
+  if (fork_parent_of(task) != nullptr) {
+    try {
+      extra_of(task);                  // room for both
+    } catch (const std::bad_alloc&) {  // the context it has to have; the parent is forgotten
+    }
+  }
   std::uintptr_t word = peek_extra(task);
   context* old = nullptr;
   for (;;) {

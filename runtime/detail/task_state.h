@@ -98,8 +98,9 @@ struct task_extra {
   std::string name;
   std::uint64_t id = 0;
   spin_lock lock;
-  stop_hook* stop = nullptr;  // guarded by lock; replaced by the task, used by cancellers
-  context* values = nullptr;  // owner only; a counted reference
+  stop_hook* stop = nullptr;          // guarded by lock; replaced by the task, used by cancellers
+  context* values = nullptr;          // owner only; a counted reference
+  task_state* fork_parent = nullptr;  // immutable once published; see fork_parent_of
 
   task_extra() = default;
   task_extra(const task_extra&) = delete;
@@ -133,8 +134,8 @@ struct alignas(64) task_state {
   completion_waiter* waiters;  // guarded by the lock bit of life
   const task_type* type;       // immutable after the spawn
   interrupt_scope* scopes;     // innermost deadline or cancel scope; owner only
-  /// A task_extra, once something was asked for. Until then null, or the task's context with the
-  /// lowest bit set: to inherit one allocates nothing.
+  /// A task_extra, once something was asked for. Until then null, or with a tag in the lowest bits
+  /// the task's context or the parent that has forked it: to inherit one allocates nothing.
   //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange; before that
   //               set_context, on the task's own thread, by the same
   //   read by     the same
@@ -193,6 +194,8 @@ void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
 std::uintptr_t make_extra(std::string_view name);
 /// ... without a name.
 std::uintptr_t inherit_context() noexcept;
+/// ... of a child that `parent` has forked, from what inherit_context() gave.
+std::uintptr_t with_fork_parent(std::uintptr_t extra, task_state* parent) noexcept;
 /// Takes back one that no task has got.
 void drop_extra(std::uintptr_t extra) noexcept;
 
@@ -292,6 +295,10 @@ void mark_retrieved(task_state& task) noexcept;
 task_extra& extra_of(task_state& task);
 /// Null when there is none.
 task_extra* find_extra(const task_state& task) noexcept;
+
+/// Who has forked this task and will wait for its end; null when nobody has, or memory was short.
+/// Any thread that keeps the task from ending.
+task_state* fork_parent_of(const task_state& task) noexcept;
 
 /// Owner only, or while the task waits for the caller.
 const context* context_of(const task_state& task) noexcept;

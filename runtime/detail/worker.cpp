@@ -14,9 +14,12 @@ namespace weft::detail {
 namespace {
 
 // Between two looks at the reactor while tasks are ready: bounds what a busy worker adds to the
-// latency of I/O.
+// latency of I/O. A look costs about as much as 64 short steps.
 constexpr std::uint64_t batch_ns = 100'000;
-constexpr std::uint32_t steps_max = 1024;
+constexpr std::uint32_t batch_steps = 1024;
+// Between two looks at the clock, which costs about as much as one short step: so many steps of
+// another length than expected come before we notice.
+constexpr std::uint32_t stretch_max = 64;
 // A backlog is worth waking another worker when running it here takes longer than the wake-up
 // itself.
 constexpr std::uint64_t worth_waking_ns = 100'000;
@@ -36,8 +39,9 @@ constexpr unsigned alert_looks = 64;
 // A worker that is busy itself looks after the others this often.
 constexpr std::uint64_t busy_watch_ns = 4'000'000;
 
+/// Real time, also where tasks see a virtual clock: how long their steps take.
 std::uint64_t now_ns() noexcept {
-  return static_cast<std::uint64_t>(clock::now().time_since_epoch().count());
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
 }  // namespace
@@ -65,12 +69,12 @@ worker::attachment::~attachment() {
 // ---- The loop -----------------------------------------------------------------------------------
 
 void worker::run(const atomic<bool>& leave) noexcept {
-  batch_begin_ns_ = now_ns();
+  begin_batch();
   // acquire: pairs with the release of who asks us to leave.
   while (!leave.load(std::memory_order_acquire)) {
     if (task_state* task = next_task()) {
       execute(*task);
-      if (--steps_left_ == 0) end_batch();
+      if (--stretch_left_ == 0) end_stretch();
       continue;
     }
     if (!search()) park();
@@ -154,25 +158,38 @@ void worker::flush_forks() noexcept {
 
 task_state& worker::adopted(task_state& child) noexcept {
   // Its context was taken at the fork.
+  const std::uintptr_t context = child.extra.load(std::memory_order_relaxed);
   init_task(child, *child.type, scheduler_.index(),
             std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle,
-            child.extra.load(std::memory_order_relaxed));
+            with_fork_parent(context, child.next));
   worker_counters::add(counters_.spawned);
   return child;
 }
 
-void worker::end_batch() noexcept {
+void worker::begin_batch() noexcept {
+  stretch_begin_ns_ = batch_begin_ns_ = now_ns();
+  stretch_left_ = stretch_;
+  batch_left_ = batch_steps;
+}
+
+/// A look at the clock: are steps as long as they were, and is it time to look at the reactor?
+void worker::end_stretch() noexcept {
   const std::uint64_t now = now_ns();
-  const std::uint64_t step = (now - batch_begin_ns_) / batch_;
-  step_ns_ = (step_ns_ * 3 + step) / 4;
+  step_ns_ = (step_ns_ * 3 + (now - stretch_begin_ns_) / stretch_) / 4;
   shared_step_ns_.store(step_ns_, std::memory_order_relaxed);
-  batch_ = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, steps_max));
-  steps_left_ = batch_;
+  batch_left_ -= std::min(batch_left_, stretch_);
+  if (batch_left_ == 0 || now - batch_begin_ns_ >= batch_ns) return end_batch(now);
+  stretch_begin_ns_ = now;
+  stretch_left_ = stretch_;
+}
+
+void worker::end_batch(std::uint64_t now) noexcept {
+  stretch_ = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, stretch_max));
   (void)scheduler_.check_interrupt();
   drain_inbox();
   poll_now();
-  batch_begin_ns_ = now;
+  begin_batch();
   if (single_) return;
   end_search();  // who woke us to search may have come too late: we were at work already
   share_backlog();
@@ -350,12 +367,39 @@ bool worker::adopt_fork(worker& victim) noexcept {
   return true;
 }
 
+// ---- Helping ------------------------------------------------------------------------------------
+
+/// A task whose step waits on this stack for its fork, while other tasks run above it.
+struct worker::helper {
+  const task_state* task;
+  helper* below;
+};
+
+/// Has it forked, maybe over several generations, a task that helps on this stack? If it ran above
+/// that one and dropped its fork as well, each would wait for the other.
+bool worker::forked_a_helper(const task_state& task) const noexcept {
+  for (const helper* each = helping_; each != nullptr; each = each->below) {
+    const task_state* descendant = each->task;
+    while (descendant != nullptr) {
+      descendant = fork_parent_of(*descendant);
+      if (descendant == &task) return true;
+    }
+  }
+  return false;
+}
+
 void worker::help_until_done(task_state& child) noexcept {
   const execution outer = here;
+  helper self{outer.task, helping_};
+  helping_ = &self;
   flush_forks();
   while (!done(child)) {
     if (task_state* task = next_task()) {
-      execute(*task);
+      if (forked_a_helper(*task)) {
+        held_back_.push(*task);
+      } else {
+        execute(*task);
+      }
     } else if (scheduler_.virtual_time()) {
       park_in_virtual_time();
       scheduler_.check_fork_can_end();
@@ -363,6 +407,8 @@ void worker::help_until_done(task_state& child) noexcept {
       sleep(watch_min_ns);
     }
   }
+  helping_ = self.below;
+  while (task_state* task = held_back_.pop()) push_back(*task);
   here = outer;
 }
 
@@ -546,8 +592,7 @@ void worker::sleep(std::int64_t timeout_ns) noexcept {
     const clock::time_point now = clock::now();
     if (timers_.due(now)) timers_.expire(now);
   }
-  batch_begin_ns_ = now_ns();
-  steps_left_ = batch_;
+  begin_batch();
 }
 
 }  // namespace weft::detail

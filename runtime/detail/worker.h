@@ -128,10 +128,15 @@ class worker {
   bool look_around() noexcept;
   bool drain_inbox() noexcept;
   bool poll_now() noexcept;
-  void end_batch() noexcept;
+  void begin_batch() noexcept;
+  void end_stretch() noexcept;
+  void end_batch(std::uint64_t now) noexcept;
   void share_backlog() noexcept;
   void wake_searcher() noexcept;
   [[nodiscard]] std::uint64_t backlog_ns() const noexcept;
+
+  struct helper;
+  [[nodiscard]] bool forked_a_helper(const task_state& task) const noexcept;
 
   bool find_work() noexcept;
   void end_search() noexcept;
@@ -156,14 +161,19 @@ class worker {
 
   // Owner thread only.
   task_fifo local_;
-  unsigned next_runs_ = 0;        // tasks from the next slot in a row
-  bool local_turn_ = false;       // local and shared tasks alternate
-  std::uint32_t steps_left_ = 1;  // of the batch
-  std::uint32_t batch_ = 32;
-  std::uint32_t pushes_ = 0;
+  helper* helping_ = nullptr;  // innermost
+  task_fifo held_back_;        // must not run above a helper; goes back when one has ended
+  unsigned next_runs_ = 0;     // tasks from the next slot in a row
+  bool local_turn_ = false;    // local and shared tasks alternate
+  // A batch: from one look at the reactor to the next. A stretch: to the next look at the clock.
+  std::uint32_t stretch_ = 32;  // in steps
+  std::uint32_t stretch_left_ = 1;
+  std::uint32_t batch_left_ = 0;
+  std::uint64_t stretch_begin_ns_ = 0;
   std::uint64_t batch_begin_ns_ = 0;
   std::uint64_t step_ns_ = 500;  // moving average
-  bool others_active_ = false;   // at the last look as the watcher
+  std::uint32_t pushes_ = 0;
+  bool others_active_ = false;  // at the last look as the watcher
   std::int64_t watch_ns_ = 1'000'000;
   unsigned alert_ = 0;  // looks left at the short interval
   std::uint64_t last_watch_ns_ = 0;

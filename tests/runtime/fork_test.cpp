@@ -1,5 +1,7 @@
 #include "runtimes.h"
+#include <weft/runtime/as_result.h>
 #include <weft/runtime/cancel.h>
+#include <weft/runtime/context_var.h>
 #include <weft/runtime/fork.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
@@ -124,6 +126,57 @@ TEST_P(Fork, ChildLeftUnawaitedThatRunsAlready_IsCancelledAndWaitedFor) {
     } catch (const std::runtime_error&) {
       EXPECT_TRUE(cleaned);
     }
+  });
+}
+
+// The child gives up first: it helps until its own child has ended, and among what is ready then
+// is its parent, which gives up too. The parent must not wait on top of the child's stack.
+TEST_P(Fork, ParentAndChildThatBothGiveUp_EndOneAfterTheOther) {
+  run([]() -> task<> {
+    const auto slow_cleanup = []() -> task<> {
+      co_await try_finally([]() -> task<> { co_await sleep(1h); },
+                           []() -> task<> { co_await sleep(3ms); });
+    };
+    const auto child = [](auto leaf) -> task<> {
+      auto left = fork(leaf());
+      co_await sleep(1ms);
+      throw std::runtime_error("child");
+    };
+    const auto parent = [](auto make_child, auto leaf) -> task<> {
+      auto left = fork(make_child(leaf));
+      co_await sleep(2ms);
+      throw std::runtime_error("parent");
+    };
+    const auto grandparent = [](auto make_parent, auto make_child, auto leaf) -> task<> {
+      auto left = fork(make_parent(make_child, leaf));
+      co_await sleep(1500us);
+      throw std::runtime_error("grandparent");
+    };
+
+    const auto first = co_await as_result(parent(child, slow_cleanup));
+    const auto second = co_await as_result(grandparent(parent, child, slow_cleanup));
+
+    EXPECT_FALSE(first.has_value());
+    EXPECT_FALSE(second.has_value());
+  });
+}
+
+// As above, where the child has a context of its own to carry beside its parent.
+TEST_P(Fork, ChildWithContextVariable_KeepsItAndItsPlaceUnderTheParent) {
+  static context_var<int> depth{0};
+  run([]() -> task<> {
+    const auto reset = depth.set(1);
+    auto child = fork([]() -> task<int> {
+      co_await sleep(10us);
+      const int inherited = depth.get();
+      const auto own = depth.set(5);
+      co_await sleep(10us);
+      co_return inherited * 10 + depth.get();
+    }());
+    co_await sleep(1us);
+
+    EXPECT_EQ(co_await child, 15);
+    EXPECT_EQ(depth.get(), 1);
   });
 }
 

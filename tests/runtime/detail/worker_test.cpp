@@ -8,6 +8,8 @@
 #include <weft/runtime/fork.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
+#include <weft/runtime/test_runtime.h>
+#include <weft/runtime/to_thread.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -119,6 +121,31 @@ TEST(WorkerOfOne, Steps_CountTheResumptions) {
     for (int i = 0; i < 10; ++i) co_await yield();
     EXPECT_EQ(this_worker().steps() - before, 10u);
   });
+}
+
+/// Steps that a task makes, each of a millisecond of computing, until a call in a thread is back;
+/// after many short steps, so that the worker expects short ones.
+task<int> slow_steps_beside_a_call() {
+  for (int i = 0; i < 100'000; ++i) co_await yield();
+  auto call = spawn(to_thread([] {}));
+  int steps = 0;
+  for (; !call.done() && steps < 2000; ++steps) {
+    const auto until = std::chrono::steady_clock::now() + 1ms;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    co_await yield();
+  }
+  co_await std::move(call);
+  co_return steps;
+}
+
+// A look at the reactor comes after 1024 short steps; when they become long, we notice in 64.
+TEST(WorkerOfOne, StepsThatBecomeLong_DoNotKeepTheReactorWaiting) {
+  EXPECT_LE(weft::run(slow_steps_beside_a_call, {.workers = 1}), 200);
+}
+
+TEST(WorkerOfOne, StepsThatBecomeLong_DoNotKeepCallsWaitingUnderAVirtualClock) {
+  EXPECT_LE(test_runtime().run(slow_steps_beside_a_call), 200);
 }
 
 TEST(WorkerOfOne, Attachment_MakesTheThreadAWorkerWhileItLasts) {
