@@ -68,6 +68,17 @@ worker::attachment::~attachment() {
 
 // ---- The loop -----------------------------------------------------------------------------------
 
+// This and what it calls is most of what a step costs beside the task itself: what is rare stands
+// in functions of its own, so that the rest needs no stack frame.
+inline task_state* worker::next_task() noexcept {
+  if (local_.empty()) [[likely]]
+    return single_ ? nullptr : next_shared();
+  if (!single_ && !(local_turn_ = !local_turn_)) {
+    if (task_state* task = next_shared()) return task;
+  }
+  return local_.pop();
+}
+
 void worker::run(const atomic<bool>& leave) noexcept {
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
@@ -81,27 +92,23 @@ void worker::run(const atomic<bool>& leave) noexcept {
   }
 }
 
-task_state* worker::next_task() noexcept {
-  if (single_) return local_.pop();
-  local_turn_ = !local_turn_;
-  if (local_turn_) {
-    if (task_state* task = local_.pop()) return task;
-    return next_shared();
-  }
-  if (task_state* task = next_shared()) return task;
-  return local_.pop();
-}
-
 task_state* worker::next_shared() noexcept {
   if (next_.load(std::memory_order_relaxed) != nullptr) {
-    // acq_rel: see next_.
-    task_state* next = next_.exchange(nullptr, std::memory_order_acq_rel);
-    if (next != nullptr && ++next_runs_ <= next_runs_max) return next;
-    if (next != nullptr) push_ring(*next);
+    if (task_state* next = take_next()) return next;
   }
   next_runs_ = 0;
-  if (task_state* task = ring_.pop()) return task;
+  if (task_state* task = ring_.pop()) [[likely]]
+    return task;
   return overflowed_.load(std::memory_order_relaxed) ? pop_overflow() : nullptr;
+}
+
+/// Null: a rescuer has it, or it has had its turns and waits in the ring now.
+task_state* worker::take_next() noexcept {
+  // acq_rel: see next_.
+  task_state* next = next_.exchange(nullptr, std::memory_order_acq_rel);
+  if (next == nullptr || ++next_runs_ <= next_runs_max) return next;
+  push_ring(*next);
+  return nullptr;
 }
 
 /// The last step of a shutdown: a queued task is destroyed instead of resumed, wherever it was.
@@ -248,13 +255,15 @@ void worker::push_back(task_state& task) noexcept {
   push_ring(task);
 }
 
-void worker::push_ring(task_state& task) noexcept {
-  if (!overflowed_.load(std::memory_order_relaxed) && ring_.push(task)) {
-    if (++pushes_ % pushes_between_looks == 0) [[unlikely]]
-      share_backlog();
-    return;
-  }
-  if (++pushes_ % pushes_between_looks == 0) share_backlog();
+inline void worker::push_ring(task_state& task) noexcept {
+  if (overflowed_.load(std::memory_order_relaxed) || !ring_.push(task)) [[unlikely]]
+    push_overflow(task);
+  if (++pushes_ % pushes_between_looks == 0) [[unlikely]]
+    share_backlog();
+}
+
+/// Behind the tasks that are there already, until the ring has run empty.
+void worker::push_overflow(task_state& task) noexcept {
   const spin_guard guard(overflow_lock_);
   overflow_.push(task);
   overflowed_.store(true, std::memory_order_relaxed);

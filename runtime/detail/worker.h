@@ -116,13 +116,15 @@ class worker {
  private:
   enum class state : std::uint32_t { awake, asleep, notified };
 
-  task_state* next_task() noexcept;
+  [[gnu::always_inline]] task_state* next_task() noexcept;
   task_state* next_shared() noexcept;
+  [[gnu::noinline]] task_state* take_next() noexcept;
   void execute(task_state& task) noexcept;
   void flush_forks() noexcept;
   [[nodiscard]] bool has_ready() const noexcept;
   void push_ring(task_state& task) noexcept;
-  task_state* pop_overflow() noexcept;
+  [[gnu::noinline]] void push_overflow(task_state& task) noexcept;
+  [[gnu::noinline]] task_state* pop_overflow() noexcept;
 
   bool search() noexcept;
   bool look_around() noexcept;
