@@ -1,6 +1,8 @@
 #pragma once
 
 #include "as_result.h"
+#include "detail/open_generators.h"
+#include "spawn.h"
 #include "task.h"
 
 #include <concepts>
@@ -18,7 +20,7 @@ namespace detail {
 
 /// Between two calls of next() the frame lies still; during one it is a part of the task that
 /// called.
-struct generator_promise_base : promise_with_block<void> {
+struct generator_promise_base : promise_with_block<void>, open_generator {
   enum class progress : std::uint8_t { unstarted, running, yielded };
 
   struct yield_awaiter {
@@ -34,7 +36,16 @@ struct generator_promise_base : promise_with_block<void> {
     }
   };
 
+  explicit generator_promise_base(close_function close) noexcept : open_generator(close) {}
+
   void return_void() const noexcept {}
+
+  /// The next part begins, on behalf of the running task and for `consumer`.
+  void advance(std::coroutine_handle<> consumer) noexcept {
+    if (state == progress::unstarted) enlist();
+    state = progress::running;
+    continuation = consumer;
+  }
 
   progress state = progress::unstarted;
   bool closing = false;
@@ -44,6 +55,8 @@ template <class T>
 struct generator_promise : generator_promise_base {
   static_assert(alignof(value_t<T>) <= 16,
                 "weft::async_generator<T>: T is over-aligned; yield it through a pointer");
+
+  generator_promise() noexcept : generator_promise_base(close_from_outside) {}
 
   async_generator<T> get_return_object() noexcept;
   template <class U = T>
@@ -58,7 +71,14 @@ struct generator_promise : generator_promise_base {
     return {*this};
   }
 
+  /// Throws cancelled_error at its co_yield and runs it to its end.
+  static task<> close(std::coroutine_handle<generator_promise> frame);
+
   std::optional<value_t<T>> yielded;
+
+ private:
+  /// For its runtime, when all tasks have ended.
+  static bool close_from_outside(open_generator& self, scheduler& on);
 };
 
 /// Runs the generator to its next value or its end.
@@ -78,8 +98,7 @@ class [[nodiscard]] generator_next {
     return false;
   }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> consumer) noexcept {
-    frame_.promise().continuation = consumer;
-    frame_.promise().state = generator_promise_base::progress::running;
+    frame_.promise().advance(consumer);
     if (here.budget-- > 0) return frame_;
     here.task->leaf = frame_.address();  // it is time for others
     reschedule_current();
@@ -104,6 +123,8 @@ class [[nodiscard]] generator_next {
 /// called next(), its cancellations and deadlines too.
 ///
 /// To leave early, `co_await gen.aclose()`; a generator that is dropped only runs its destructors.
+/// One that is open when its runtime shuts down, because somebody outside of its tasks holds it, is
+/// closed then.
 /// Threads: one task at a time, not always the same one.
 /// Cost: a frame; a value is two symmetric transfers, without the scheduler.
 template <class T>
@@ -155,26 +176,38 @@ async_generator<T> generator_promise<T>::get_return_object() noexcept {
   return async_generator<T>(opaque_handle(*this));
 }
 
+template <class T>
+task<> generator_promise<T>::close(std::coroutine_handle<generator_promise> frame) {
+  generator_promise& self = frame.promise();
+  if (self.state != progress::yielded || frame.done()) co_return;
+  self.closing = true;
+  const cancellation_watch own;
+  try {
+    const std::optional<value_t<T>> more = co_await generator_next<T>(frame);
+    if (more.has_value()) throw_invalid_state("an async_generator has yielded while it was closed");
+  } catch (const cancelled_error&) {
+    if (own.came()) throw;
+  }
+}
+
+template <class T>
+bool generator_promise<T>::close_from_outside(open_generator& self, scheduler& on) {
+  const auto frame =
+      std::coroutine_handle<generator_promise>::from_promise(static_cast<generator_promise&>(self));
+  if (frame.promise().state != progress::yielded || frame.done()) return false;
+  spawn_task(on, close(frame), {.name = "async_generator::aclose()"}, 0).detach();
+  return true;
+}
+
 }  // namespace detail
 
 template <class T>
 task<> async_generator<T>::close(async_generator& self) {
-  using progress = detail::generator_promise_base::progress;
   if (!self.frame_) co_return;
-  promise_type& promise = self.frame_.promise();
-  if (promise.state == progress::running && !self.frame_.done())
+  if (self.frame_.promise().state == detail::generator_promise_base::progress::running &&
+      !self.frame_.done())
     detail::throw_invalid_state("aclose() of an async_generator that runs");
-  if (promise.state == progress::yielded) {
-    promise.closing = true;
-    const detail::cancellation_watch own;
-    try {
-      const std::optional<value_t<T>> more = co_await self.next();
-      if (more.has_value())
-        detail::throw_invalid_state("an async_generator has yielded while it was closed");
-    } catch (const cancelled_error&) {
-      if (own.came()) throw;
-    }
-  }
+  co_await promise_type::close(self.frame_);
   std::exchange(self.frame_, nullptr).destroy();
 }
 

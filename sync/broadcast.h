@@ -3,6 +3,7 @@
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
+#include "detail/late_state.h"
 #include "detail/wake_list.h"
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,29 +44,35 @@ class broadcast {
   class recv_operation;
 
   /// Throws std::invalid_argument when capacity == 0.
-  explicit broadcast(std::size_t capacity) : state_(std::make_shared<shared_state>(capacity)) {}
+  constexpr explicit broadcast(std::size_t capacity) : capacity_(capacity) {
+    if (capacity == 0) throw std::invalid_argument("a broadcast keeps 1 item or more");
+    if (!std::is_constant_evaluated()) (void)state();
+  }
   broadcast(const broadcast&) = delete;
   broadcast& operator=(const broadcast&) = delete;
   /// As close().
-  ~broadcast() { state_->close(); }
+  ~broadcast() { state_.close(); }
 
   /// Never waits. Returns how many receivers there are; without any the item is dropped, as it is
   /// after close().
-  std::size_t send(T value) { return state_->send(std::make_shared<const T>(std::move(value))); }
+  std::size_t send(T value) { return state()->send(std::make_shared<const T>(std::move(value))); }
   /// Receives what is sent from now on.
-  [[nodiscard]] receiver subscribe() { return receiver(state_); }
+  [[nodiscard]] receiver subscribe() { return receiver(state()); }
   /// Nothing more will be sent; receivers get what is kept, and then nothing.
-  void close() noexcept { state_->close(); }
+  void close() noexcept { state_.close(); }
 
  private:
-  std::shared_ptr<shared_state> state_;
+  const std::shared_ptr<shared_state>& state() {
+    return state_.get([this] { return std::make_shared<shared_state>(capacity_); });
+  }
+
+  const std::size_t capacity_;
+  detail::late_state<shared_state> state_;
 };
 
 template <class T>
 struct broadcast<T>::shared_state {
-  explicit shared_state(std::size_t capacity) : kept(capacity) {
-    if (capacity == 0) throw std::invalid_argument("a broadcast keeps 1 item or more");
-  }
+  explicit shared_state(std::size_t capacity) : kept(capacity) {}
 
   std::size_t send(std::shared_ptr<const T> item) noexcept {
     detail::wake_list woken;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,8 @@ namespace weft {
 ///
 /// Threads: all members may be called from any thread. Destroy it when nobody waits.
 /// Cost: one short critical section an operation, or for many items at once. The buffer is
-/// allocated by the constructor, nothing later.
+/// allocated by the constructor, nothing later; that of a channel that was constant-initialised by
+/// the first who sends, which may throw std::bad_alloc.
 template <detail::storable T>
 class channel {
   class sender;
@@ -37,7 +39,10 @@ class channel {
   class recv_operation;
   class recv_many_operation;
 
-  explicit channel(std::size_t capacity) : capacity_(capacity) { buffer_.reserve(capacity); }
+  constexpr explicit channel(std::size_t capacity)
+      : capacity_(capacity), flags_(capacity > 0 ? bare : std::uint8_t{0}) {
+    if (!std::is_constant_evaluated() && capacity > 0) make_buffer();
+  }
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
   ~channel() = default;
@@ -46,7 +51,7 @@ class channel {
   /// closed, also while it waits. A channel that is closed already leaves the item with the caller;
   /// else the operation owns it from the call on.
   /// Cancellation: takes nothing: the item was not sent and dies with the operation.
-  [[nodiscard]] send_operation send(T&& item) noexcept { return {*this, std::move(item)}; }
+  [[nodiscard]] send_operation send(T&& item) { return {*this, std::move(item)}; }
   [[nodiscard]] send_operation send(const T& item)
     requires std::copy_constructible<T>
   {
@@ -58,7 +63,7 @@ class channel {
   [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
 
   /// Moves from `item` only if it was sent at once.
-  bool try_send(T&& item) noexcept;
+  bool try_send(T&& item);
   bool try_send(const T& item)
     requires std::copy_constructible<T>
   {
@@ -72,9 +77,7 @@ class channel {
   /// what it can send at once, at least one. Sent items are moved from; the span outlives the
   /// operation.
   /// Cancellation: may have transferred part; the count says how much.
-  [[nodiscard]] send_many_operation send_many(std::span<T> items) noexcept {
-    return {*this, items};
-  }
+  [[nodiscard]] send_many_operation send_many(std::span<T> items) { return {*this, items}; }
 
   /// Waits for one item, then appends to `into` all that are there, `max` at most and no more than
   /// the capacity at a time. Returns how many; 0 when the channel is closed and all items were
@@ -118,13 +121,26 @@ class channel {
     return count <= 1 || is_closed() || count <= capacity_ - buffer_.size();
   }
   [[nodiscard]] bool has_room() const noexcept { return buffer_.size() < capacity_; }
-  [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool has_flag(std::uint8_t flag) const noexcept {
+    return (flags_.load(std::memory_order_relaxed) & flag) != 0;
+  }
+  [[nodiscard]] bool is_closed() const noexcept { return has_flag(closed_flag); }
+  /// Before anything is sent, without the lock.
+  void check_buffer() {
+    if (has_flag(bare)) [[unlikely]]
+      make_buffer();
+  }
+  void make_buffer();
+
+  static constexpr std::uint8_t closed_flag = 1;
+  static constexpr std::uint8_t bare = 2;  // constant-initialised, and the buffer is not there yet
 
   const std::size_t capacity_;
   mutable detail::spin_lock lock_;
-  // Written under lock_, once. send() also reads it without: relaxed, because all that it decides
-  // is whether an item that cannot be sent any more is worth moving.
-  detail::atomic<bool> closed_{false};
+  // Written under lock_. send() also reads them without: relaxed, because all that they decide is
+  // whether an item that cannot be sent any more is worth moving, and whether to look for the
+  // buffer under the lock.
+  detail::atomic<std::uint8_t> flags_;
   // Guarded by lock_. Receivers wait only while there is nothing to take, senders only while there
   // is no room; both wait only when they belong to one select.
   detail::ring<T> buffer_;
@@ -148,7 +164,8 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
   ~sender() = default;
 
  protected:
-  explicit sender(channel& into) noexcept : channel_(&into) {
+  explicit sender(channel& into) : channel_(&into) {
+    into.check_buffer();
     this->unlink = detail::waits<take_out, "channel::send()">;
   }
   void set_items(T* first, std::size_t count) noexcept {
@@ -188,7 +205,7 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
 template <detail::storable T>
 class [[nodiscard]] channel<T>::send_operation : public sender {
  public:
-  send_operation(channel& into, T&& item) noexcept : sender(into) {
+  send_operation(channel& into, T&& item) : sender(into) {
     if (!into.is_closed()) item_.emplace(std::move(item));
     point_at_item();
   }
@@ -215,7 +232,7 @@ class [[nodiscard]] channel<T>::send_operation : public sender {
 template <detail::storable T>
 class [[nodiscard]] channel<T>::send_many_operation : public sender {
  public:
-  send_many_operation(channel& into, std::span<T> items) noexcept : sender(into) {
+  send_many_operation(channel& into, std::span<T> items) : sender(into) {
     this->set_items(items.data(), items.size());
   }
   [[nodiscard]] std::size_t await_resume() { return sender::await_resume(); }
@@ -315,6 +332,19 @@ class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
   }
 };
 
+// ---- The buffer ---------------------------------------------------------------------------------
+
+template <detail::storable T>
+void channel<T>::make_buffer() {
+  detail::ring<T> made;
+  made.reserve(capacity_);
+  const detail::spin_guard guard(lock_);
+  if (!has_flag(bare)) return;  // another sender was quicker
+  buffer_.swap(made);
+  const std::uint8_t flags = flags_.load(std::memory_order_relaxed);
+  flags_.store(static_cast<std::uint8_t>(flags & ~bare), std::memory_order_relaxed);
+}
+
 // ---- Sending ------------------------------------------------------------------------------------
 //
 // Everything from here on runs under lock_.
@@ -388,7 +418,8 @@ void channel<T>::serve(receiver& claimed, T*& next, T* end, detail::wake_list& w
 }
 
 template <detail::storable T>
-bool channel<T>::try_send(T&& item) noexcept {
+bool channel<T>::try_send(T&& item) {
+  check_buffer();
   detail::wake_list woken;
   T* next = &item;
   {
@@ -497,7 +528,7 @@ void channel<T>::close() noexcept {
   detail::wake_list woken;
   {
     const detail::spin_guard guard(lock_);
-    closed_.store(true, std::memory_order_relaxed);
+    flags_.store(flags_.load(std::memory_order_relaxed) | closed_flag, std::memory_order_relaxed);
     while (sender* const waiting = detail::claim_front(senders_)) woken.add(*waiting);
     while (receiver* const waiting = detail::claim_front(receivers_)) woken.add(*waiting);
   }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <stdexcept>
 
 namespace weft {
 
@@ -19,13 +18,6 @@ clock::duration nanoseconds(double count) noexcept {
 }
 
 }  // namespace
-
-rate_limiter::rate_limiter(double unit_ns, double burst)
-    : unit_ns_(unit_ns), burst_(burst), full_at_(clock::time_point::min()) {
-  if (!(unit_ns > 0) || !std::isfinite(unit_ns) || !(burst > 0)) {
-    throw std::invalid_argument("a rate_limiter needs a positive count, period and burst");
-  }
-}
 
 // Requires: turn_ is held, here and below.
 clock::time_point rate_limiter::due_at(double count) const noexcept {

@@ -6,7 +6,9 @@
 
 #include <chrono>
 #include <coroutine>
+#include <limits>
 #include <optional>
+#include <stdexcept>
 
 namespace weft {
 
@@ -25,7 +27,7 @@ class rate_limiter {
   /// `count` units in each `per`, `burst` at once. Throws std::invalid_argument unless all are
   /// positive.
   template <class Rep, class Period>
-  rate_limiter(double count, std::chrono::duration<Rep, Period> per, double burst = 1)
+  constexpr rate_limiter(double count, std::chrono::duration<Rep, Period> per, double burst = 1)
       : rate_limiter(std::chrono::duration<double, std::nano>(per).count() / count, burst) {}
   rate_limiter(const rate_limiter&) = delete;
   rate_limiter& operator=(const rate_limiter&) = delete;
@@ -39,15 +41,20 @@ class rate_limiter {
   bool try_acquire(double count = 1) noexcept;
 
  private:
-  rate_limiter(double unit_ns, double burst);
+  constexpr rate_limiter(double unit_ns, double burst) : unit_ns_(unit_ns), burst_(burst) {
+    const bool finite = unit_ns <= std::numeric_limits<double>::max();
+    if (!(unit_ns > 0) || !finite || !(burst > 0))
+      throw std::invalid_argument("a rate_limiter needs a positive count, period and burst");
+  }
   task<> wait_for_turn(double count);
   [[nodiscard]] clock::time_point due_at(double count) const noexcept;
   void use(double count, clock::time_point now) noexcept;
 
   const double unit_ns_;  // what one unit takes
   const double burst_;
-  mutex turn_;                 // the front of the line holds it
-  clock::time_point full_at_;  // when a whole burst is there again; guarded by turn_
+  mutex turn_;  // the front of the line holds it
+  // When a whole burst is there again; guarded by turn_.
+  clock::time_point full_at_ = clock::time_point::min();
 };
 
 /// Awaitable of void.

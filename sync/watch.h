@@ -3,10 +3,13 @@
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
+#include "detail/late_state.h"
 #include "detail/wake_list.h"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace weft {
@@ -25,22 +28,30 @@ class watch {
   class receiver;
   class changed_operation;
 
-  explicit watch(T initial)
-      : state_(std::make_shared<shared_state>(std::make_shared<const T>(std::move(initial)))) {}
+  constexpr explicit watch(T initial) : initial_(std::move(initial)) {
+    if (!std::is_constant_evaluated()) (void)state();
+  }
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
   /// Receivers that wait for a change are told that there will be none.
-  ~watch() { state_->close(); }
+  ~watch() { state_.close(); }
 
   /// Replaces the value and wakes all who wait for a change.
-  void set(T value) { state_->set(std::make_shared<const T>(std::move(value))); }
+  void set(T value) { state()->set(std::make_shared<const T>(std::move(value))); }
   /// A copy of the value.
-  [[nodiscard]] T get() const { return *state_->current(); }
+  [[nodiscard]] T get() const { return *state()->current(); }
   /// A receiver that has seen the present value.
-  [[nodiscard]] receiver subscribe() { return receiver(state_); }
+  [[nodiscard]] receiver subscribe() { return receiver(state()); }
 
  private:
-  std::shared_ptr<shared_state> state_;
+  const std::shared_ptr<shared_state>& state() const {
+    return state_.get([this] {
+      return std::make_shared<shared_state>(std::make_shared<const T>(std::move(*initial_)));
+    });
+  }
+
+  mutable std::optional<T> initial_;  // moved into the state once there is one
+  mutable detail::late_state<shared_state> state_;
 };
 
 template <class T>

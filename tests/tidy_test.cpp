@@ -39,6 +39,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "waiters of every primitive"},
     covered_elsewhere{"runtime/detail/io_source.h", "tests/net/tcp_test.cpp",
                       "every read and write"},
+    covered_elsewhere{"runtime/detail/open_generators.h", "tests/runtime/async_generator_test.cpp",
+                      "through the shutdown of a runtime"},
     covered_elsewhere{"runtime/detail/poller.h", "tests/net/tcp_test.cpp", "every read and write"},
     covered_elsewhere{"runtime/detail/sigint_guard.h", "tests/runtime/runtime_test.cpp",
                       "through run, in child processes"},

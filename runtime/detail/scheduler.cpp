@@ -4,6 +4,7 @@
 #include "../exception_context.h"
 #include "frame_pool.h"
 #include "io_operation.h"
+#include "open_generators.h"
 #include "wait_node.h"
 
 #include <cassert>
@@ -294,8 +295,8 @@ std::vector<task_state*> scheduler::pin_all() {
   return std::move(found.tasks);
 }
 
-/// Cancels what is alive now. False: nothing was, the runtime is quiet.
-bool scheduler::begin_round() {
+/// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
+bool scheduler::begin_round(round kind) {
   std::vector<task_state*> tasks = pin_all();
   if (tasks.empty()) return false;
   // One more than the marked tasks, until all are marked: the round does not end while it begins.
@@ -305,7 +306,7 @@ bool scheduler::begin_round() {
     if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
   }
   for (task_state* task : tasks) {
-    cancel(*task);
+    if (kind == round::cancels) cancel(*task);
     drop_handle(*task);
   }
   swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
@@ -350,12 +351,26 @@ bool scheduler::shutdown(std::chrono::milliseconds timeout) {
         "shutdown() called on a worker: call it from a thread outside the runtime");
   }
   const auto until = std::chrono::steady_clock::now() + timeout;
-  while (begin_round()) {
-    if (await_round(until)) continue;
-    destroy_survivors();
-    return false;
+  round next = round::cancels;
+  for (;;) {
+    while (begin_round(next)) {
+      next = round::cancels;
+      if (await_round(until)) continue;
+      destroy_survivors();
+      return false;
+    }
+    if (!close_generator()) return true;
+    next = round::only_waits;
   }
-  return true;
+}
+
+/// Starts a task that closes the oldest open generator: a later one may live inside it, and is gone
+/// with it. False: none is open.
+bool scheduler::close_generator() {
+  while (open_generator* oldest = take_open_generator(index_)) {
+    if (oldest->close(*this)) return true;
+  }
+  return false;
 }
 
 /// Tasks that swallow every cancellation: named, then destroyed where they wait.

@@ -6,7 +6,7 @@
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
 // then on. With one, the thread that calls run() is the worker while it runs.
 // Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn;
-// then the blocking pool is joined, then the workers.
+// closes the generators that are still open, one after the other; then the blocking pool is joined, then the workers.
 
 #include "blocking_pool.h"
 #include "threads.h"
@@ -83,7 +83,7 @@ class scheduler {
     return interrupt_requested_.load(std::memory_order_relaxed) && deliver_interrupt();
   }
 
-  /// Cancels and awaits all tasks in rounds. False: some did not end in time; they were reported
+  /// Cancels and awaits all tasks in rounds, then closes open generators. False: some did not end in time; they were reported
   /// and destroyed.
   bool shutdown(std::chrono::milliseconds timeout);
 
@@ -131,9 +131,11 @@ class scheduler {
  private:
   void start_threads();
   void stop_threads() noexcept;
-  bool begin_round();
+  enum class round : std::uint8_t { cancels, only_waits };
+  bool begin_round(round kind);
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
+  bool close_generator();
   void destroy_survivors();
   void run_loop();
   bool deliver_interrupt() noexcept;

@@ -598,16 +598,29 @@ TEST_P(TcpStream, Keepalive_IsSetAndTakenBack) {
   });
 }
 
+std::set<int> open_descriptors() {
+  std::set<int> open;
+  for (int fd = 0; fd < 1024; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) open.insert(fd);
+  }
+  return open;
+}
+
 TEST_P(TcpStream, EveryDescriptor_IsClosedOnExecAndDoesNotBlock) {
   run([]() -> task<> {
+    const std::set<int> before = open_descriptors();
     tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
     tcp_stream near = co_await tcp_stream::connect(listener.local_address());
     tcp_stream far = co_await listener.accept();
 
-    for (const int fd : {near.native_handle(), far.native_handle()}) {
+    int opened = 0;
+    for (const int fd : open_descriptors()) {
+      if (before.contains(fd)) continue;
+      ++opened;
       EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
       EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     }
+    EXPECT_EQ(opened, 3);
   });
 }
 

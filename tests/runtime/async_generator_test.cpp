@@ -1,6 +1,8 @@
 #include "runtimes.h"
 #include <weft/runtime/async_generator.h>
 #include <weft/runtime/cancel.h>
+#include <weft/runtime/exception_context.h>
+#include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/timeout.h>
 #include <weft/sync/event.h>
@@ -8,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -292,6 +296,165 @@ TEST_P(AsyncGenerator, Awaiter_IsAwaitedOnce) {
 
     EXPECT_TRUE(again.threw<invalid_state_error>());
   });
+}
+
+// ---- Open when the runtime shuts down ------------------------------------------------------------
+
+/// Notes its name when its clean-up has run, which awaits.
+async_generator<int> with_cleanup(std::string& log, char name) {
+  std::exception_ptr how;
+  try {
+    for (int i = 0;; ++i) co_yield i;
+  } catch (const cancelled_error&) {
+    how = std::current_exception();
+  }
+  co_await sleep(1ms);
+  log += name;
+  std::rethrow_exception(how);
+}
+
+TEST_P(AsyncGenerator, GeneratorThatIsHeldOutside_IsClosedWhenRunEnds) {
+  std::string log;
+  auto numbers = with_cleanup(log, 'a');
+
+  run([&]() -> task<> { (void)co_await numbers.next(); });
+
+  EXPECT_EQ(log, "a");
+}
+
+TEST_P(AsyncGenerator, GeneratorThatWasClosedByItsRuntime_HasEnded) {
+  std::string log;
+  auto numbers = with_cleanup(log, 'a');
+  run([&]() -> task<> { (void)co_await numbers.next(); });
+
+  run([&]() -> task<> {
+    const auto after = co_await numbers.next();
+    co_await numbers.aclose();
+
+    EXPECT_FALSE(after.has_value());
+  });
+
+  EXPECT_EQ(log, "a");
+}
+
+TEST_P(AsyncGenerator, GeneratorsThatAreOpen_AreClosedOldestFirst) {
+  std::string log;
+  std::vector<async_generator<int>> all;
+  for (const char name : {'a', 'b', 'c'}) all.push_back(with_cleanup(log, name));
+
+  run([&]() -> task<> {
+    for (auto& each : all) (void)co_await each.next();
+  });
+
+  EXPECT_EQ(log, "abc");
+}
+
+TEST_P(AsyncGenerator, GeneratorInsideAnOpenOne_DiesWithIt) {
+  std::string log;
+  auto outer = [](std::string& out) -> async_generator<int> {
+    auto inner = with_cleanup(out, 'i');
+    while (const auto number = co_await inner.next()) co_yield *number;
+  }(log);
+
+  run([&]() -> task<> { (void)co_await outer.next(); });
+
+  EXPECT_EQ(log, "");  // dropped by the outer one's unwinding: its destructors have run, no more
+}
+
+TEST_P(AsyncGenerator, GeneratorThatHasNotBegunOrHasEnded_IsLeftAlone) {
+  std::string log;
+  auto never = with_cleanup(log, 'n');
+  auto ended = count_to(1);
+
+  run([&]() -> task<> {
+    while (co_await ended.next()) {
+    }
+  });
+  run([&]() -> task<> { (void)co_await never.next(); });
+
+  EXPECT_EQ(log, "n");
+}
+
+TEST_P(AsyncGenerator, CleanUpOfAnOpenOne_MaySpawn) {
+  std::string log;
+  auto numbers = [](std::string& out) -> async_generator<int> {
+    bool closed = false;
+    try {
+      co_yield 1;
+    } catch (const cancelled_error&) {
+      closed = true;
+    }
+    if (!closed) co_return;
+    auto child = spawn(
+        [](std::string& note) -> task<> {
+          co_await sleep(1ms);
+          note += "child";
+        },
+        std::ref(out));
+    co_await child;
+  }(log);
+
+  run([&]() -> task<> { (void)co_await numbers.next(); });
+
+  EXPECT_EQ(log, "child");
+}
+
+TEST(AsyncGeneratorShutdown, FailureOfTheCleanUp_IsReported) {
+  static std::string told;
+  told.clear();
+  auto numbers = []() -> async_generator<int> {
+    try {
+      co_yield 1;
+    } catch (const cancelled_error&) {
+      throw std::runtime_error("clean-up failed");
+    }
+  }();
+
+  weft::run([&]() -> task<> { (void)co_await numbers.next(); },
+            {.workers = 1, .exception_handler = [](const exception_context& context) {
+               try {
+                 std::rethrow_exception(context.exception);
+               } catch (const std::exception& error) {
+                 told += error.what();
+               }
+             }});
+
+  EXPECT_EQ(told, "clean-up failed");
+}
+
+TEST(AsyncGeneratorShutdown, CleanUpThatNeverEnds_IsBoundedByTheShutdownTimeOut) {
+  static std::string told;
+  told.clear();
+  auto numbers = []() -> async_generator<int> {
+    bool closed = false;
+    try {
+      co_yield 1;
+    } catch (const cancelled_error&) {
+      closed = true;
+    }
+    while (closed) co_await sleep(1h);
+  }();
+
+  weft::run(
+      [&]() -> task<> { (void)co_await numbers.next(); },
+      {.workers = 2,
+       .shutdown_timeout = 20ms,
+       .exception_handler = [](const exception_context& context) { told += context.message; }});
+
+  EXPECT_NE(told.find("async_generator::aclose()"), std::string::npos) << told;
+}
+
+TEST(AsyncGeneratorShutdown, GeneratorsOfARuntime_AreClosedWithThatOne) {
+  std::string log;
+  auto numbers = with_cleanup(log, 'a');
+  runtime first({.workers = 1});
+  first.run([&]() -> task<> { (void)co_await numbers.next(); });
+
+  weft::run([]() -> task<> { co_await yield(); });
+  EXPECT_EQ(log, "");
+  first.shutdown(10s);
+
+  EXPECT_EQ(log, "a");
 }
 
 }  // namespace

@@ -21,6 +21,10 @@ class Sleep : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Sleep, every_kind(), name_of);
 class SleepOrder : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, SleepOrder, kinds_in_order(), name_of);
+class SleepInRealTime : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, SleepInRealTime,
+                         ::testing::Values(runtime_kind::one_worker, runtime_kind::four_workers),
+                         name_of);
 class Interval : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Interval, every_kind(), name_of);
 
@@ -93,6 +97,52 @@ TEST_P(Sleep, ManySleeps_NeverEndEarlyAndAllEnd) {
 
     for (auto& each : sleepers) co_await each;
   });
+}
+
+/// The least of the delays after their deadlines with which so many sleeps have ended. The least,
+/// because a busy machine may make any one of them late.
+task<clock::duration> best_lateness_of(int sleeps) {
+  clock::duration best = clock::duration::max();
+  for (int i = 0; i < sleeps; ++i) {
+    const clock::time_point due = now() + 100us + i * 7us;  // at all places of a tick
+    co_await wake_at(due);
+    best = std::min(best, now() - due);
+  }
+  co_return best;
+}
+// A tick of the wheel, 65 us, and the wake-up of a thread, for which this is generous.
+constexpr clock::duration generous_wake_up = 10ms;
+
+TEST_P(Sleep, Lateness_IsATickAndAWakeUp) {
+  run([]() -> task<> {
+    const clock::duration late = co_await best_lateness_of(50);
+    EXPECT_LE(late, (1 << 16) * 1ns + generous_wake_up);
+  });
+}
+
+TEST_P(SleepInRealTime, LatenessBesideATaskThatYields_IsABatchMore) {
+  run([]() -> task<> {
+    bool over = false;
+    auto yielding = spawn_local([&]() -> task<> {
+      while (!over) co_await yield();
+    });
+    auto sleeping = spawn_local([]() -> task<> {
+      const clock::duration late = co_await best_lateness_of(50);
+      EXPECT_LE(late, (1 << 16) * 1ns + 100us + generous_wake_up);
+    });
+    co_await sleeping;
+    co_await spawn_local([&]() -> task<> {
+      over = true;
+      co_return;
+    });
+    co_await yielding;
+  });
+}
+
+TEST(SleepInTime, Lateness_IsNone) {
+  test_runtime rt;
+
+  EXPECT_EQ(rt.run(best_lateness_of(50)), 0ns);
 }
 
 TEST_P(SleepOrder, EarliestDeadline_WakesFirst) {

@@ -1,3 +1,4 @@
+#include "allocations.h"
 #include "runtimes.h"
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/task.h>
@@ -7,49 +8,14 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
-
-namespace {
-
-// Calls of the global operator new in this program: what a coroutine must not cost.
-std::atomic<std::size_t> allocations{0};
-
-void* count_and_allocate(std::size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  return count_and_allocate(bytes);
-}
-void* operator new[](std::size_t bytes) {
-  return count_and_allocate(bytes);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace weft::testing {
 namespace {
@@ -412,9 +378,9 @@ TEST_P(Task, Exception_ThatIsNoStdExceptionTravelsToo) {
 template <class F>
 task<std::size_t> allocations_of(F body) {
   co_await body();
-  const std::size_t before = allocations.load();
+  const std::size_t before = allocations();
   co_await body();
-  co_return allocations.load() - before;
+  co_return allocations() - before;
 }
 
 TEST(Cost, Await_AllocatesNothingBesideTheFrame) {
@@ -548,9 +514,9 @@ TEST(Cost, Cancel_AllocatesNothing) {
     event never;
     auto waiting = co_await spawn_waiting([&]() -> task<> { co_await never.wait(); });
 
-    const std::size_t before = allocations.load();
+    const std::size_t before = allocations();
     waiting.cancel();
-    const std::size_t made = allocations.load() - before;
+    const std::size_t made = allocations() - before;
 
     EXPECT_EQ(made, 0u);
     EXPECT_EQ(co_await ending_of(waiting), ending::cancelled);

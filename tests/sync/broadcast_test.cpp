@@ -15,6 +15,9 @@
 namespace weft::testing {
 namespace {
 
+constinit broadcast<int> made_before_main(2);
+constinit broadcast<int> closed_before_use(2);
+
 class Broadcast : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Broadcast, every_kind(), name_of);
 
@@ -163,6 +166,29 @@ TEST_P(Broadcast, ManyReceivers_GetEverythingInOrder) {
     }
     news.reset();
     for (auto& each : tasks) co_await each;
+  });
+}
+
+TEST(BroadcastBeforeMain, GlobalOne_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    EXPECT_EQ(made_before_main.send(0), 0u);
+    auto receiver = made_before_main.subscribe();
+    EXPECT_EQ(made_before_main.send(7), 1u);
+
+    const std::optional<int> item = co_await receiver.recv();
+
+    EXPECT_EQ(item, 7);
+  });
+}
+
+TEST(BroadcastBeforeMain, GlobalOneThatIsClosedFirst_IsClosed) {
+  closed_before_use.close();
+
+  test_runtime().run([]() -> task<> {
+    auto receiver = closed_before_use.subscribe();
+    const std::optional<int> item = co_await receiver.recv();
+
+    EXPECT_FALSE(item.has_value());
   });
 }
 

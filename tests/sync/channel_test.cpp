@@ -25,6 +25,9 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 
+constinit channel<int> made_before_main(2);
+constinit channel<int> rendezvous_before_main(0);
+
 class Channel : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Channel, every_kind(), name_of);
 
@@ -563,6 +566,38 @@ TEST(ChannelStress, MeetingSelects_NeverDeadlockNorDisagree) {
         EXPECT_EQ(given, taken);
       },
       {.workers = 4});
+}
+
+TEST(ChannelBeforeMain, GlobalOne_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    auto receiving = co_await spawn_waiting([]() -> task<int> {
+      const std::optional<int> first = co_await made_before_main.recv();
+      co_return first.value_or(0);
+    });
+
+    EXPECT_TRUE(made_before_main.try_send(1));
+    const int received = co_await receiving;
+    const bool sent = co_await made_before_main.send(2);
+    int more[] = {3};
+    const std::size_t many = co_await made_before_main.send_many(more);
+
+    EXPECT_EQ(received, 1);
+    EXPECT_TRUE(sent);
+    EXPECT_EQ(many, 1u);
+    EXPECT_FALSE(made_before_main.try_send(4));
+    EXPECT_EQ(made_before_main.try_recv(), 2);
+    EXPECT_EQ(made_before_main.try_recv(), 3);
+  });
+}
+
+TEST(ChannelBeforeMain, GlobalRendezvous_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    auto receiving =
+        co_await spawn_waiting([]() -> task<> { (void)co_await rendezvous_before_main.recv(); });
+
+    EXPECT_TRUE(rendezvous_before_main.try_send(1));
+    co_await receiving;
+  });
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 namespace weft::testing {
 namespace {
 
+constinit oneshot<int> made_before_main;
+
 class Oneshot : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Oneshot, every_kind(), name_of);
 
@@ -115,6 +117,16 @@ TEST_P(Oneshot, DestroyedByItsReceiver_IsNotTouchedAnyMore) {
       answer.reset();
       co_await sender;
     }
+  });
+}
+
+TEST(OneshotBeforeMain, GlobalOne_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    EXPECT_TRUE(made_before_main.send(1));
+
+    const std::optional<int> value = co_await made_before_main.recv();
+
+    EXPECT_EQ(value, 1);
   });
 }
 

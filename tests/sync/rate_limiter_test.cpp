@@ -29,6 +29,8 @@ task<std::vector<long>> pass_times(rate_limiter& limiter, int times, double coun
   co_return passed;
 }
 
+constinit rate_limiter made_before_main(1, 1s);
+
 TEST(RateLimiter, Units_ArePacedAfterTheBurst) {
   test_runtime().run([]() -> task<> {
     rate_limiter five_a_second(5, 1s);
@@ -125,6 +127,16 @@ TEST(RateLimiter, OnFourWorkers_IsNeverFasterThanItsRate) {
         EXPECT_GE(now() - start, 7900us);
       },
       {.workers = 4});
+}
+
+TEST(RateLimiter, GlobalOne_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    const clock::time_point start = now();
+
+    for (int i = 0; i < 3; ++i) co_await made_before_main.acquire();
+
+    EXPECT_EQ(now() - start, 2s);
+  });
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 namespace weft::testing {
 namespace {
 
+constinit watch<int> made_before_main(7);
+
 class Watch : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, Watch, every_kind(), name_of);
 
@@ -117,6 +119,19 @@ TEST_P(Watch, ManyReceivers_SeeTheLastValue) {
     }
     level.reset();
     for (auto& each : tasks) co_await each;
+  });
+}
+
+TEST(WatchBeforeMain, GlobalOne_IsConstantInitialised) {
+  test_runtime().run([]() -> task<> {
+    EXPECT_EQ(made_before_main.get(), 7);
+    auto receiver = made_before_main.subscribe();
+    made_before_main.set(8);
+
+    const bool changed = co_await receiver.changed();
+
+    EXPECT_TRUE(changed);
+    EXPECT_EQ(receiver.get(), 8);
   });
 }
 

@@ -2,6 +2,7 @@
 // note their order, and through the worker's own members.
 
 #include "manual_gate.h"
+#include "readable_pipe.h"
 #include "runtimes.h"
 #include <weft/runtime/detail/scheduler.h>
 #include <weft/runtime/detail/worker.h>
@@ -17,8 +18,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <string>
@@ -38,7 +41,8 @@ worker& this_worker() {
   return *worker::current();
 }
 
-/// Runs `body` as a task of two workers of which the other one is kept busy, so that nobody steals.
+/// Runs `body` as a task of two workers of which the other one is kept busy, so that nobody steals;
+/// body(two, over) may set it free again: `over`.
 template <class F>
 void run_beside_a_busy_worker(F body) {
   scheduler two({.workers = 2});
@@ -57,10 +61,14 @@ void run_beside_a_busy_worker(F body) {
   while (busy_on < 0) std::this_thread::yield();
   auto observed = detail::spawn_task(
       two,
-      [](F run, std::atomic<bool>& flag) -> task<> {
+      [](F run, scheduler& core, std::atomic<bool>& free, std::atomic<bool>& flag) -> task<> {
         flag = true;
-        co_await run();
-      }(std::move(body), begun),
+        if constexpr (std::invocable<F&>) {
+          co_await run();
+        } else {
+          co_await run(core, free);
+        }
+      }(std::move(body), two, over, begun),
       {}, 0);
   two.run_until_done(*observed.state());
   over = true;
@@ -349,6 +357,91 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
   two.run_until_done(*main.state());
 
   EXPECT_NO_THROW(main.result());
+}
+
+/// A pipe that a child of this task waits to read, registered with the poller of this worker.
+struct waiting_reader {
+  readable_pipe pipe;
+  std::atomic<int> served_by{-1};  // the worker that has read
+  join_handle<> reading;
+  std::atomic<int> parked_on{-1};
+};
+task<> read_and_tell(waiting_reader& self) {
+  self.parked_on = static_cast<int>(this_worker().index());
+  (void)co_await self.pipe.read();
+  self.served_by = static_cast<int>(this_worker().index());
+}
+/// Stands still until the bytes that come now were read by another worker.
+void stand_still_until_read(waiting_reader& reader) {
+  reader.pipe.write("x");
+  while (reader.served_by < 0) std::this_thread::yield();
+}
+
+TEST(WorkerHelp, EventsOfAStuckWorker_AreServedByAnother) {
+  run_beside_a_busy_worker([](scheduler&, std::atomic<bool>& set_free) -> task<> {
+    waiting_reader reader;
+    reader.reading = co_await spawn_waiting(read_and_tell, std::ref(reader));
+    EXPECT_EQ(reader.parked_on, static_cast<int>(this_worker().index()));
+    EXPECT_TRUE(reader.pipe.source().registered());
+
+    set_free = true;
+    stand_still_until_read(reader);
+
+    EXPECT_NE(reader.served_by, reader.parked_on);
+    co_await reader.reading;
+  });
+}
+
+// An idle worker looks every 4 ms or sooner, and its second look tells a worker that stands still
+// from one in a short step. Counted in its sleeps, since a busy machine makes each of them longer;
+// how long one may be is the matter of the best of several rounds.
+TEST(WorkerHelp, EventsOfAStuckWorker_WaitForAFewLooksOfAnIdleOne) {
+  constexpr std::uint64_t looks_max = 8;
+  constexpr auto generous = 100ms;  // for eight looks
+  auto best = std::chrono::steady_clock::duration::max();
+  for (int round = 0; round < 10; ++round) {
+    run_beside_a_busy_worker([&](scheduler& core, std::atomic<bool>& set_free) -> task<> {
+      const auto& looks = core.worker_at(0).counters().parks;
+      waiting_reader reader;
+      co_await spawn_local([&]() -> task<> {
+        reader.reading = co_await spawn_waiting(read_and_tell, std::ref(reader));
+        set_free = true;
+        // Until the other one has settled: it looks less often while all is well.
+        for (const std::uint64_t first = looks; looks - first < 12;) co_await yield();
+        const std::uint64_t before = looks;
+        const auto begin = std::chrono::steady_clock::now();
+
+        stand_still_until_read(reader);
+
+        best = std::min(best, std::chrono::steady_clock::now() - begin);
+        EXPECT_LE(looks - before, looks_max);
+      });
+      co_await reader.reading;
+    });
+  }
+
+  EXPECT_LE(best, generous);
+}
+
+// Nobody sleeps, so nobody watches by profession.
+TEST(WorkerHelp, EventsOfAStuckWorker_AreServedByOneThatIsBusyToo) {
+  run_beside_a_busy_worker([](scheduler&, std::atomic<bool>& set_free) -> task<> {
+    std::atomic<bool> over{false};
+    auto yielding = spawn([&]() -> task<> {
+      while (!over) co_await yield();
+    });
+    waiting_reader reader;
+    reader.reading = co_await spawn_waiting(read_and_tell, std::ref(reader));
+    EXPECT_EQ(reader.parked_on, static_cast<int>(this_worker().index()));
+
+    set_free = true;
+    stand_still_until_read(reader);
+
+    EXPECT_NE(reader.served_by, reader.parked_on);
+    over = true;
+    co_await yielding;
+    co_await reader.reading;
+  });
 }
 
 TEST(WorkerHelp, ForksThatAreLeftBehind_BecomeTasksWhenTheirParentWaits) {
