@@ -5,6 +5,8 @@
 
 #include <concepts>
 #include <coroutine>
+#include <cstdint>
+#include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -30,14 +32,14 @@ struct generator_promise_base : promise_with_block<void> {
     }
     /// Closing is a cancellation of the generator alone.
     void await_resume() const {
-      if (self.closing) throw cancelled_error();
+      if (self.raised) std::rethrow_exception(std::exchange(self.raised, nullptr));
     }
   };
 
   void return_void() const noexcept {}
 
   progress state = progress::unstarted;
-  bool closing = false;
+  std::exception_ptr raised;  // what the co_yield throws when the generator goes on
 };
 
 template <class T>
@@ -132,12 +134,20 @@ class [[nodiscard]] async_generator {
   /// yields once more, or runs. Nothing to do for one that was not started or has ended. The
   /// generator stays where it is meanwhile.
   [[nodiscard]] task<> aclose() { return close(*this); }
+  /// Throws `error` out of the co_yield where it waits, and gives the next value, or nothing when
+  /// it ends after that. Rethrows what comes out of the generator: `error` itself, if it does not
+  /// catch it, which is also the answer of one that was not started (it never runs then) or has
+  /// ended. The generator stays where it is meanwhile.
+  [[nodiscard]] task<std::optional<value_t<T>>> athrow(std::exception_ptr error) {
+    return raise(*this, std::move(error));
+  }
 
  private:
   friend promise_type;
   explicit async_generator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
 
   static task<> close(async_generator& self);
+  static task<std::optional<value_t<T>>> raise(async_generator& self, std::exception_ptr error);
 
   std::coroutine_handle<promise_type> frame_;
 };
@@ -165,7 +175,7 @@ task<> async_generator<T>::close(async_generator& self) {
   if (promise.state == progress::running && !self.frame_.done())
     detail::throw_invalid_state("aclose() of an async_generator that runs");
   if (promise.state == progress::yielded) {
-    promise.closing = true;
+    promise.raised = std::make_exception_ptr(cancelled_error());
     const detail::cancellation_watch own;
     try {
       const std::optional<value_t<T>> more = co_await self.next();
@@ -176,6 +186,21 @@ task<> async_generator<T>::close(async_generator& self) {
     }
   }
   std::exchange(self.frame_, nullptr).destroy();
+}
+
+template <class T>
+task<std::optional<value_t<T>>> async_generator<T>::raise(async_generator& self,
+                                                          std::exception_ptr error) {
+  using progress = detail::generator_promise_base::progress;
+  const bool ended = !self.frame_ || self.frame_.done();
+  if (!ended && self.frame_.promise().state == progress::running)
+    detail::throw_invalid_state("athrow() of an async_generator that runs");
+  if (ended || self.frame_.promise().state == progress::unstarted) {
+    if (self.frame_) std::exchange(self.frame_, nullptr).destroy();
+    std::rethrow_exception(std::move(error));
+  }
+  self.frame_.promise().raised = std::move(error);
+  co_return co_await self.next();
 }
 
 }  // namespace weft
