@@ -5,6 +5,8 @@
 #include "net/address.h"
 #include "net/buffered.h"
 #include "net/bytes.h"
+#include "net/pipe.h"
+#include "net/process.h"
 #include "net/resolve.h"
 #include "net/server.h"
 #include "net/stream.h"
