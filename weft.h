@@ -27,6 +27,7 @@
 #include "runtime/future.h"
 #include "runtime/gather.h"
 #include "runtime/metrics.h"
+#include "runtime/process_pool_executor.h"
 #include "runtime/result.h"
 #include "runtime/runtime.h"
 #include "runtime/select.h"

@@ -155,7 +155,8 @@ pid_t start(const child_setup& setup) {
   int error = ask == nullptr ? 0 : ask(sys::call::process_start, -1);
   pid_t pid = -1;
   if (error == 0) {
-    error = posix_spawnp(&pid, words.front(), actions.get(), with.get(), words.data(),
+    const char* const program = setup.program.empty() ? words.front() : setup.program.c_str();
+    error = posix_spawnp(&pid, program, actions.get(), with.get(), words.data(),
                          setup.own_environment ? environment.data() : environ);
   }
   if (error != 0) throw_system_error(error, describe(setup));

@@ -50,6 +50,7 @@ struct child_stream {
 /// program expects it.
 struct child_setup {
   std::vector<std::string> words;        // the program, looked for in PATH, and its arguments
+  std::string program;                   // a path that is executed in place of words[0]
   std::vector<std::string> environment;  // "NAME=value"
   bool own_environment = false;          // false: inherits ours
   std::string folder;                    // empty: ours
