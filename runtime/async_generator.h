@@ -7,6 +7,8 @@
 
 #include <concepts>
 #include <coroutine>
+#include <cstdint>
+#include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -32,7 +34,7 @@ struct generator_promise_base : promise_with_block<void>, open_generator {
     }
     /// Closing is a cancellation of the generator alone.
     void await_resume() const {
-      if (self.closing) throw cancelled_error();
+      if (self.raised) std::rethrow_exception(std::exchange(self.raised, nullptr));
     }
   };
 
@@ -48,7 +50,7 @@ struct generator_promise_base : promise_with_block<void>, open_generator {
   }
 
   progress state = progress::unstarted;
-  bool closing = false;
+  std::exception_ptr raised;  // what the co_yield throws when the generator goes on
 };
 
 template <class T>
@@ -153,12 +155,20 @@ class [[nodiscard]] async_generator {
   /// yields once more, or runs. Nothing to do for one that was not started or has ended. The
   /// generator stays where it is meanwhile.
   [[nodiscard]] task<> aclose() { return close(*this); }
+  /// Throws `error` out of the co_yield where it waits, and gives the next value, or nothing when
+  /// it ends after that. Rethrows what comes out of the generator: `error` itself, if it does not
+  /// catch it, which is also the answer of one that was not started (it never runs then) or has
+  /// ended. The generator stays where it is meanwhile.
+  [[nodiscard]] task<std::optional<value_t<T>>> athrow(std::exception_ptr error) {
+    return raise(*this, std::move(error));
+  }
 
  private:
   friend promise_type;
   explicit async_generator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
 
   static task<> close(async_generator& self);
+  static task<std::optional<value_t<T>>> raise(async_generator& self, std::exception_ptr error);
 
   std::coroutine_handle<promise_type> frame_;
 };
@@ -180,7 +190,7 @@ template <class T>
 task<> generator_promise<T>::close(std::coroutine_handle<generator_promise> frame) {
   generator_promise& self = frame.promise();
   if (self.state != progress::yielded || frame.done()) co_return;
-  self.closing = true;
+  self.raised = std::make_exception_ptr(cancelled_error());
   const cancellation_watch own;
   try {
     const std::optional<value_t<T>> more = co_await generator_next<T>(frame);
@@ -209,6 +219,21 @@ task<> async_generator<T>::close(async_generator& self) {
     detail::throw_invalid_state("aclose() of an async_generator that runs");
   co_await promise_type::close(self.frame_);
   std::exchange(self.frame_, nullptr).destroy();
+}
+
+template <class T>
+task<std::optional<value_t<T>>> async_generator<T>::raise(async_generator& self,
+                                                          std::exception_ptr error) {
+  using progress = detail::generator_promise_base::progress;
+  const bool ended = !self.frame_ || self.frame_.done();
+  if (!ended && self.frame_.promise().state == progress::running)
+    detail::throw_invalid_state("athrow() of an async_generator that runs");
+  if (ended || self.frame_.promise().state == progress::unstarted) {
+    if (self.frame_) std::exchange(self.frame_, nullptr).destroy();
+    std::rethrow_exception(std::move(error));
+  }
+  self.frame_.promise().raised = std::move(error);
+  co_return co_await self.next();
 }
 
 }  // namespace weft

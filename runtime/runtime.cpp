@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include "detail/io_source.h"
+#include "detail/remote_function.h"
 #include "detail/scheduler.h"
 #include "detail/sigint_guard.h"
 #include "detail/sys.h"
@@ -24,6 +25,7 @@ unsigned usable_cpus() noexcept {
 }
 
 detail::scheduler_options core_options(const runtime_options& options) {
+  detail::serve_if_pool_process();  // main() has come far enough
   if (options.workers > detail::idle_set::workers_max) {
     throw std::invalid_argument("runtime_options::workers: at most " +
                                 std::to_string(detail::idle_set::workers_max));

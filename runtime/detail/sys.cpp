@@ -5,8 +5,13 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace weft::detail::sys {
@@ -162,9 +167,48 @@ ssize_t read(int fd, void* into, std::size_t size) noexcept {
   return checked([&] { return ::read(fd, into, size); });
 }
 
+namespace {
+
+/// While it lives, a SIGPIPE that this thread causes stays with it, and is taken back at the end.
+class sigpipe_kept {
+ public:
+  sigpipe_kept() noexcept {
+    sigemptyset(&only_);
+    sigaddset(&only_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &only_, &before_);
+    if (sigismember(&before_, SIGPIPE) == 0) return;
+    sigset_t pending;
+    sigpending(&pending);
+    pending_before_ = sigismember(&pending, SIGPIPE) != 0;
+  }
+  ~sigpipe_kept() {
+    if (raised_ && !pending_before_) {
+      const timespec at_once{};
+      while (sigtimedwait(&only_, nullptr, &at_once) < 0 && errno == EINTR) {
+      }
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  sigpipe_kept(const sigpipe_kept&) = delete;
+  sigpipe_kept& operator=(const sigpipe_kept&) = delete;
+
+  void raised() noexcept { raised_ = true; }
+
+ private:
+  sigset_t only_;
+  sigset_t before_;
+  bool pending_before_ = false;
+  bool raised_ = false;
+};
+
+}  // namespace
+
 ssize_t write(int fd, const void* from, std::size_t size) noexcept {
   if (const int error = injected(call::send, fd)) return -error;
-  return checked([&] { return ::write(fd, from, size); });
+  sigpipe_kept sigpipe;
+  const ssize_t count = checked([&] { return ::write(fd, from, size); });
+  if (count == -EPIPE) sigpipe.raised();
+  return count;
 }
 
 int shutdown(int fd, int how) noexcept {
@@ -243,6 +287,19 @@ int pipe(int (&ends)[2]) noexcept {
   return counted_pair(checked([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); }));
 }
 
+int set_blocking(int fd) noexcept {
+  const int flags = checked([&] { return ::fcntl(fd, F_GETFL); });
+  return flags < 0 ? flags : checked([&] { return ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK); });
+}
+
+int move_above_standard(int fd) noexcept {
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  const int moved =
+      counted(checked([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); }));
+  close(fd);
+  return moved;
+}
+
 int unlink(const char* path) noexcept {
   return checked([&] { return ::unlink(path); });
 }
@@ -250,6 +307,44 @@ int unlink(const char* path) noexcept {
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept {
   if (const int error = injected(call::send, to)) return -error;
   return checked([&] { return ::sendfile(to, from, offset, size); });
+}
+
+int process_open(pid_t pid) noexcept {
+  if (const int error = injected(call::process_open, -1)) return -error;
+  // Not by <sys/pidfd.h>: early versions of it lack their extern "C". The flag is O_NONBLOCK.
+  return counted(
+      checked([&] { return static_cast<int>(::syscall(SYS_pidfd_open, pid, O_NONBLOCK)); }));
+}
+
+int process_signal(int handle, int signal) noexcept {
+  return checked(
+      [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, handle, signal, 0, 0)); });
+}
+
+namespace {
+
+int reap(idtype_t what, id_t id, child_end& end) noexcept {
+  siginfo_t info{};
+  const int failed = checked([&] { return ::waitid(what, id, &info, WEXITED | WNOHANG); });
+  if (failed < 0) return failed;
+  if (info.si_pid == 0) return 0;
+  end.code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+  return 1;
+}
+
+}  // namespace
+
+int process_reap(int handle, child_end& end) noexcept {
+  return reap(P_PIDFD, static_cast<id_t>(handle), end);
+}
+int process_reap_pid(pid_t pid, child_end& end) noexcept {
+  return reap(P_PID, static_cast<id_t>(pid), end);
+}
+
+void wait_readable(int fd, int milliseconds) noexcept {
+  pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
+  while (::poll(&wanted, 1, milliseconds) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace weft::detail::sys

@@ -33,6 +33,8 @@ enum class call : std::uint8_t {
   send,
   shutdown,
   thread_start,
+  process_start,
+  process_open,
 };
 
 /// Returns an errno to fail the call with, or 0 to let it through. Any thread.
@@ -61,6 +63,7 @@ ssize_t receive(int fd, void* into, std::size_t size) noexcept;
 ssize_t send(int fd, const void* from, std::size_t size) noexcept;
 ssize_t send_vector(int fd, const iovec* parts, std::size_t count) noexcept;
 ssize_t read(int fd, void* into, std::size_t size) noexcept;
+/// Raises no SIGPIPE in the host program, whatever it does about that signal.
 ssize_t write(int fd, const void* from, std::size_t size) noexcept;
 int shutdown(int fd, int how) noexcept;
 int set_option(int fd, int level, int name, int value) noexcept;
@@ -86,6 +89,26 @@ int send_many(int fd, mmsghdr* messages, unsigned count) noexcept;
 int socket_pair(int type, int (&ends)[2]) noexcept;
 int pipe(int (&ends)[2]) noexcept;
 int unlink(const char* path) noexcept;
+/// For an end of a pipe that a child gets: it expects calls to wait.
+int set_blocking(int fd) noexcept;
+/// Moves a descriptor out of the way of 0, 1 and 2: the new number. The old one is closed.
+int move_above_standard(int fd) noexcept;
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept;
+
+// ---- Child processes ----------------------------------------------------------------------------
+
+/// How a child has ended.
+struct child_end {
+  int code = 0;  // of its exit, or minus the signal that ended it
+};
+/// A descriptor of a child that was not reaped yet: readable once it has ended.
+int process_open(pid_t pid) noexcept;
+/// Reaches this very process, or nobody (-ESRCH).
+int process_signal(int handle, int signal) noexcept;
+/// Reaps it if it has ended: 1, else 0. -ECHILD: somebody else has reaped it.
+int process_reap(int handle, child_end& end) noexcept;
+int process_reap_pid(pid_t pid, child_end& end) noexcept;
+/// Blocks this thread until the descriptor is readable, or the time is over.
+void wait_readable(int fd, int milliseconds) noexcept;
 
 }  // namespace weft::detail::sys

@@ -265,6 +265,67 @@ TEST_P(AsyncGenerator, TaskCancelledWhileItCloses_EndsCancelled) {
   });
 }
 
+// ---- athrow -------------------------------------------------------------------------------------
+
+std::exception_ptr some_error() {
+  return std::make_exception_ptr(std::runtime_error("thrown in"));
+}
+
+TEST_P(AsyncGenerator, ThrownException_ComesOutOfTheYield) {
+  run([]() -> task<> {
+    auto numbers = []() -> async_generator<int> {
+      bool caught = false;
+      try {
+        co_yield 1;
+      } catch (const std::runtime_error&) {
+        caught = true;
+      }
+      co_await yield();
+      if (caught) co_yield 2;
+      co_yield 3;
+    }();
+    (void)co_await numbers.next();
+
+    const auto after = co_await numbers.athrow(some_error());
+    const auto next = co_await numbers.next();
+
+    EXPECT_EQ(after, 2);
+    EXPECT_EQ(next, 3);
+  });
+}
+
+TEST_P(AsyncGenerator, ThrownExceptionThatIsNotCaught_EndsTheGenerator) {
+  run([]() -> task<> {
+    auto numbers = count_to(3);
+    (void)co_await numbers.next();
+
+    const auto thrown = co_await catch_all(numbers.athrow(some_error()));
+    const auto after = co_await numbers.next();
+    const auto again = co_await catch_all(numbers.athrow(some_error()));
+
+    EXPECT_TRUE(thrown.threw<std::runtime_error>());
+    EXPECT_FALSE(after.has_value());
+    EXPECT_TRUE(again.threw<std::runtime_error>());
+  });
+}
+
+TEST_P(AsyncGenerator, ExceptionThrownBeforeTheStart_KeepsItFromRunning) {
+  run([]() -> task<> {
+    bool ran = false;
+    auto numbers = [](bool& begun) -> async_generator<int> {
+      begun = true;
+      co_yield 1;
+    }(ran);
+
+    const auto thrown = co_await catch_all(numbers.athrow(some_error()));
+    const auto after = co_await numbers.next();
+
+    EXPECT_TRUE(thrown.threw<std::runtime_error>());
+    EXPECT_FALSE(after.has_value());
+    EXPECT_FALSE(ran);
+  });
+}
+
 TEST_P(AsyncGenerator, ValuesThatAreAlwaysReady_LetOthersRun) {
   run([]() -> task<> {
     bool other = false;
