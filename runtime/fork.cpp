@@ -4,46 +4,62 @@
 
 namespace weft::detail {
 
-void offer(task_state& child, const task_type& type, std::coroutine_handle<> frame) {
-  if (here.task == nullptr) throw_invalid_state("fork() needs a running task");
-  // All a thief needs to make it a task; published by the push.
-  child.type = &type;
-  child.leaf = frame.address();
-  child.extra.store(inherit_context(), std::memory_order_relaxed);
-  child.next = here.task;  // its parent, until it is a task
-  worker* self = worker::current();
-  if (self != nullptr && self->forks().push(child)) [[likely]] {
-    self->offer_forks();
-  } else {
-    drop_extra(child.extra.load(std::memory_order_relaxed));
-    start_task(scheduler::at(here.task->runtime), child, type, frame, {}, 0);
-  }
-}
-
 namespace {
 
+// What is rare stands apart, so that a fork which nobody takes needs no stack frame for it.
+
+/// The deque is full, or this is an executor's thread: it becomes an ordinary task.
+[[gnu::noinline]] void start_at_once(task_state& child, const task_type& type,
+                                     std::coroutine_handle<> frame) {
+  drop_extra(child.extra.load(std::memory_order_relaxed));
+  start_task(scheduler::at(here.task->runtime), child, type, frame, {}, 0);
+}
+
 /// It runs inside its parent, or not at all: the context that it would have had is not needed.
-void forget_context(task_state& child) noexcept {
-  const std::uintptr_t extra = child.extra.load(std::memory_order_relaxed);
-  if (extra != 0) [[unlikely]]
-    drop_extra(extra);
+[[gnu::noinline]] void forget_context(task_state& child) noexcept {
+  drop_extra(child.extra.load(std::memory_order_relaxed));
+}
+
+/// Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
+[[gnu::noinline]] bool take_back_from_below(worker& self, task_state& child,
+                                            task_state* newest) noexcept {
+  for (; newest != nullptr; newest = self.pop_fork()) {
+    if (newest == &child) return true;
+    self.push_back(self.adopted(*newest));
+  }
+  return false;
 }
 
 }  // namespace
 
+void offer(task_state& child, const task_type& type, std::coroutine_handle<> frame) {
+  task_state* const parent = here.task;
+  if (parent == nullptr) [[unlikely]]
+    throw_invalid_state("fork() needs a running task");
+  // All a thief needs to make it a task; published by the push.
+  child.type = &type;
+  child.leaf = frame.address();
+  child.next = parent;  // until it is a task
+  const bool plain = parent->extra.load(std::memory_order_relaxed) == 0;
+  child.extra.store(plain ? 0 : inherit_context(), std::memory_order_relaxed);
+  worker* self = worker::current();
+  if (self == nullptr || !self->forks().push(child)) [[unlikely]]
+    return start_at_once(child, type, frame);
+  self->offer_forks();
+}
+
 bool take_back(task_state& child) noexcept {
   worker* self = worker::current();
   // Null on an executor's thread: a task since the move, or made one here.
-  if (self == nullptr) return false;
-  // Newest first is the rule; whoever breaks it makes ordinary tasks of the younger ones.
-  while (task_state* newest = self->pop_fork()) {
-    if (newest == &child) {
-      forget_context(child);
-      return true;
-    }
-    self->push_back(self->adopted(*newest));
+  if (self == nullptr) [[unlikely]]
+    return false;
+  task_state* newest = self->pop_fork();
+  if (newest != &child) [[unlikely]] {
+    if (!take_back_from_below(*self, child, newest)) return false;
   }
-  return false;
+  if (child.extra.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    forget_context(child);
+  return true;
 }
 
 void await_adoption(task_state& child) noexcept {

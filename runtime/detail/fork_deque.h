@@ -32,7 +32,7 @@ class fork_deque {
       known_top_ = top_.load(std::memory_order_acquire);
       if (bottom - known_top_ >= capacity) return false;
     }
-    slots_[bottom % capacity].store(&child, std::memory_order_relaxed);
+    slot(bottom).store(&child, std::memory_order_relaxed);
     // release: pairs with the load of bottom in steal(): the child is seen.
     bottom_.store(bottom + 1, std::memory_order_release);
     return true;
@@ -46,10 +46,10 @@ class fork_deque {
     bottom_.exchange(bottom, std::memory_order_seq_cst);
     chaos::point();
     std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: as above
-    if (top < bottom) return slots_[bottom % capacity].load(std::memory_order_relaxed);
+    if (top < bottom) return slot(bottom).load(std::memory_order_relaxed);
     task_state* last = nullptr;
     if (top == bottom) {
-      last = slots_[bottom % capacity].load(std::memory_order_relaxed);
+      last = slot(bottom).load(std::memory_order_relaxed);
       // seq_cst: decides against thieves.
       if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
                                         std::memory_order_relaxed))
@@ -65,7 +65,7 @@ class fork_deque {
     const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
     if (bottom == top_.load(std::memory_order_relaxed)) return nullptr;
     bottom_.store(bottom - 1, std::memory_order_relaxed);
-    return slots_[(bottom - 1) % capacity].load(std::memory_order_relaxed);
+    return slot(bottom - 1).load(std::memory_order_relaxed);
   }
 
   /// Thief: the oldest entry; null when empty or another thief was faster.
@@ -75,7 +75,7 @@ class fork_deque {
     const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
     if (top >= bottom) return nullptr;
     chaos::point();
-    task_state* oldest = slots_[top % capacity].load(std::memory_order_relaxed);
+    task_state* oldest = slot(top).load(std::memory_order_relaxed);
     // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
     if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
                                       std::memory_order_relaxed))
@@ -89,6 +89,11 @@ class fork_deque {
   }
 
  private:
+  // Unsigned, so that the remainder is a mask.
+  atomic<task_state*>& slot(std::int64_t index) noexcept {
+    return slots_[static_cast<std::uint64_t>(index) % static_cast<std::uint64_t>(capacity)];
+  }
+
   //   written by  thieves, and the owner for the last entry, by compare-exchange
   //   read by     all
   alignas(cache_line) atomic<std::int64_t> top_{0};

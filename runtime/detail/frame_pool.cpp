@@ -51,13 +51,15 @@ static_assert(bytes_of(index_of(2049)) == 4096 && index_of(largest_class_bytes) 
 /// Lies in the frame part of a free block: behind the header, which must survive.
 struct free_block {
   free_block* next;
-  // In the first block of a batch on a central list only.
-  free_block* next_batch = nullptr;
-  std::size_t batch_count = 0;
+  // Written in the first block of a batch on a central list only.
+  free_block* next_batch;
+  std::size_t batch_count;
 };
-free_block* as_free(void* block) noexcept {
-  return static_cast<free_block*>(
-      static_cast<void*>(static_cast<std::byte*>(block) + header_bytes));
+/// Makes a block that nobody uses the first of a list.
+free_block* as_free(void* block, free_block* next) noexcept {
+  auto* made = ::new (static_cast<void*>(static_cast<std::byte*>(block) + header_bytes)) free_block;
+  made->next = next;
+  return made;
 }
 void* as_block(free_block* block) noexcept {
   return static_cast<std::byte*>(static_cast<void*>(block)) - header_bytes;
@@ -204,7 +206,7 @@ batch cut_slab(std::size_t size_class) {
   for (std::size_t i = count; i-- > 0;) {
     std::byte* block = memory + i * block_bytes;
     std::memset(static_cast<void*>(block), 0, header_bytes);
-    blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
+    blocks.head = as_free(block, blocks.head);
     ++blocks.count;
     poison(block, block_bytes);
   }
@@ -291,7 +293,7 @@ void release_class(void* block, std::uint8_t size_class) noexcept {
     return release_large(block);
   thread_cache* cache = this_cache();
   thread_cache::list& blocks = cache->lists[size_class];
-  blocks.head = ::new (static_cast<void*>(as_free(block))) free_block{blocks.head};
+  blocks.head = as_free(block, blocks.head);
   blocks.resize(blocks.size() + 1);
   poison(block, bytes_of(size_class));
   if (blocks.size() > cached_max(size_class)) [[unlikely]]

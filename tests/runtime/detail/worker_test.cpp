@@ -401,9 +401,9 @@ TEST(WorkerHelp, EventsOfAStuckWorker_WaitForAFewLooksOfAnIdleOne) {
   auto best = std::chrono::steady_clock::duration::max();
   for (int round = 0; round < 10; ++round) {
     run_beside_a_busy_worker([&](scheduler& core, std::atomic<bool>& set_free) -> task<> {
-      const auto& looks = core.worker_at(0).counters().parks;
       waiting_reader reader;
       co_await spawn_local([&]() -> task<> {
+        const auto& looks = core.worker_at(1 - this_worker().index()).counters().parks;
         reader.reading = co_await spawn_waiting(read_and_tell, std::ref(reader));
         set_free = true;
         // Until the other one has settled: it looks less often while all is well.
