@@ -356,4 +356,55 @@ detail::gather_handle_range<true, range_handle_t<R>> gather(return_exceptions_t,
   return detail::gather_handle_range<true, range_handle_t<R>>(handles);
 }
 
+// ---- Mistakes, said in words --------------------------------------------------------------------
+
+namespace detail {
+
+/// What one of the forms above takes.
+template <class... As>
+concept gathered =
+    ((owned_awaitable<As> && !is_join_handle<As>) && ...) ||
+    ((std::is_lvalue_reference_v<As> && is_join_handle<std::remove_cvref_t<As>>) && ...) ||
+    (sizeof...(As) == 1 && ((task_range<As> || handle_range<As>) && ...));
+
+/// A container of tasks, or one awaitable, that is still somebody else's.
+template <class A>
+concept kept_elsewhere = std::is_lvalue_reference_v<A> && !is_join_handle<std::remove_cvref_t<A>> &&
+                         (awaitable<A> || std::ranges::range<A>);
+
+template <class... As>
+consteval void explain_gather() {
+  constexpr bool one_range = sizeof...(As) == 1 && (std::ranges::range<As> && ...);
+  constexpr std::size_t handles =
+      (std::size_t{is_join_handle<std::remove_cvref_t<As>>} + ... + std::size_t{0});
+  static_assert(one_range || (awaitable<As> && ...),
+                "weft::gather: one of its arguments cannot be awaited; call a coroutine to get a "
+                "task");
+  static_assert(handles == 0 || handles == sizeof...(As),
+                "weft::gather: takes awaitables or join_handles, not both; spawn() the awaitables "
+                "first");
+  static_assert(handles != sizeof...(As),
+                "weft::gather: a join_handle stays yours; pass it by name, without std::move");
+  static_assert(!(kept_elsewhere<As> || ...),
+                "weft::gather: keeps what it awaits; std::move a named awaitable or container of "
+                "tasks into it");
+  static_assert(!one_range || (kept_elsewhere<As> || ...),
+                "weft::gather: a range is one of tasks, or a named one of join_handles");
+}
+
+}  // namespace detail
+
+template <class... As>
+  requires(sizeof...(As) > 0 && !detail::gathered<As...>)
+detail::gather_tuple<false> gather(As&&...) {
+  detail::explain_gather<As...>();
+  return detail::gather_tuple<false>();
+}
+template <class... As>
+  requires(sizeof...(As) > 0 && !detail::gathered<As...>)
+detail::gather_tuple<true> gather(return_exceptions_t, As&&...) {
+  detail::explain_gather<As...>();
+  return detail::gather_tuple<true>();
+}
+
 }  // namespace weft

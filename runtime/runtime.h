@@ -216,6 +216,14 @@ task_value_t<F, Args...> run(runtime_options options, F&& main, Args&&... args) 
   return run(detail::call_in_frame(std::forward<F>(main), std::forward<Args>(args)...), options);
 }
 
+/// None of these: says why not.
+template <class F, class... Args>
+  requires(!task_function<F, Args...> && !task_function<F> && !awaitable<F> &&
+           !std::same_as<std::remove_cvref_t<F>, runtime_options>)
+void run(F&&, Args&&...) {
+  detail::explain_task_function<F, Args...>();
+}
+
 /// As runtime::call_soon and so on, on the current runtime. Throw std::logic_error outside of one.
 template <std::invocable F>
 void call_soon(F f) {

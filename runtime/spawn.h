@@ -240,6 +240,21 @@ join_handle<task_value_t<F, Args...>> spawn(spawn_options options, F&& f, Args&&
   return spawn(detail::call_in_frame(std::forward<F>(f), std::forward<Args>(args)...), options);
 }
 
+/// Neither: says why not.
+template <class F, class... Args>
+  requires(!task_function<F, Args...> && !awaitable<F> &&
+           !std::same_as<std::remove_cvref_t<F>, spawn_options>)
+join_handle<> spawn(F&&, Args&&...) {
+  detail::explain_task_function<F, Args...>();
+  return {};
+}
+template <class F, class... Args>
+  requires(!task_function<F, Args...> && !awaitable<F>)
+join_handle<> spawn(spawn_options, F&&, Args&&...) {
+  detail::explain_task_function<F, Args...>();
+  return {};
+}
+
 /// As spawn, but the task never leaves the worker that spawned it.
 template <class T>
 join_handle<T> spawn_local(task<T> child, spawn_options options = {}) {

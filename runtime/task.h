@@ -341,6 +341,19 @@ using task_value_t =
 
 namespace detail {
 
+/// For those who take a callable that is none of these: says why, in words.
+template <class F, class... Args>
+consteval void explain_task_function() {
+  static_assert(std::invocable<std::decay_t<F>, std::decay_t<Args>...>,
+                "weft: this cannot be called with these arguments, which are moved into the task; "
+                "pass std::ref(x) to a function that takes a reference");
+  if constexpr (std::invocable<std::decay_t<F>, std::decay_t<Args>...>) {
+    static_assert(is_task<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>,
+                  "weft: this callable returns no weft::task; make it a coroutine (a body with "
+                  "co_await or co_return that returns task<T>), or use to_thread() or call_soon()");
+  }
+}
+
 template <class R>
 concept movable_elements =
     std::same_as<std::ranges::range_reference_t<R>, std::ranges::range_value_t<R>> ||

@@ -60,7 +60,11 @@ class packed_call {
 
   template <class G, class... A>
   explicit packed_call(std::in_place_t, G&& f, A&&... args)
-      : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {}
+      : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {
+    static_assert((std::constructible_from<F, G> && ... && std::constructible_from<Args, A>),
+                  "weft: callable and arguments go to another thread; std::move what cannot be "
+                  "copied, or pass std::ref(x) to what stays here");
+  }
 
   value_type operator()() {
     return std::apply(

@@ -69,14 +69,19 @@ foreach(source IN LISTS weft_readme_programs)
   set_tests_properties(${program} PROPERTIES TIMEOUT 60 LABELS sample ENVIRONMENT "${weft_test_environment}")
 endforeach()
 
-# ---- Examples: each runs for a moment; those that serve are interrupted -------------------------------------------------
+# ---- Examples: each prints what examples/<name>.expected says, or, without that file, runs for a moment ------------------
 
 if(WEFT_BUILD_TOOLS)
   file(GLOB weft_examples CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/examples/*.cpp")
+  file(GLOB weft_expectations CONFIGURE_DEPENDS examples/*.expected)
   foreach(source IN LISTS weft_examples)
     cmake_path(GET source STEM example)
-    add_test(NAME example_${example}
-      COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/samples/moment" "$<TARGET_FILE:example_${example}>")
+    set(expected "${CMAKE_CURRENT_SOURCE_DIR}/examples/${example}.expected")
+    set(judge "${CMAKE_CURRENT_SOURCE_DIR}/samples/moment" "$<TARGET_FILE:example_${example}>")
+    if(expected IN_LIST weft_expectations)
+      set(judge "${CMAKE_CURRENT_SOURCE_DIR}/samples/check" "$<TARGET_FILE:example_${example}>" "${expected}")
+    endif()
+    add_test(NAME example_${example} COMMAND ${judge})
     set_tests_properties(example_${example} PROPERTIES TIMEOUT 60 LABELS example ENVIRONMENT "${weft_test_environment}")
   endforeach()
 endif()

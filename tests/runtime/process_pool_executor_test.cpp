@@ -191,9 +191,13 @@ TEST_P(ProcessPool, Processes_HaveAnEmptyInputAndNoMark) {
   });
 }
 
+int one() {
+  return 1;
+}
+
 TEST_P(ProcessPool, FunctionThatTheyDoNotHave_IsAnError) {
   run([]() -> task<> {
-    const process_function late("late", [] { return 1; });  // they have begun to serve before
+    const process_function late("late", one);  // they have begun to serve before
     process_pool_executor pool(1);
 
     const auto unknown = co_await catch_all(run_in_executor(pool, late));
