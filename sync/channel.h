@@ -3,6 +3,7 @@
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
+#include "detail/boxed.h"
 #include "detail/ring.h"
 #include "detail/wake_list.h"
 
@@ -22,14 +23,18 @@ namespace weft {
 ///
 /// First come, first served on both sides, and items arrive in the order in which they were sent. A
 /// channel of capacity 0 is a rendezvous: a send completes when a receiver takes its item.
-/// T: its move constructor does not throw (put others into a unique_ptr).
+/// T: if its move constructor may throw, an item costs an allocation, and there is no send_many and
+/// no recv_many.
 ///
 /// Threads: all members may be called from any thread. Destroy it when nobody waits.
 /// Cost: one short critical section an operation, or for many items at once. The buffer is
 /// allocated by the constructor, nothing later; that of a channel that was constant-initialised by
 /// the first who sends, which may throw std::bad_alloc.
-template <detail::storable T>
+template <class T>
 class channel {
+  static_assert(
+      detail::carried<T>,
+      "weft::channel<T>: T must be a movable object type whose destructor does not throw");
   class sender;
   class receiver;
 
@@ -151,7 +156,7 @@ class channel {
 // ---- Operations ---------------------------------------------------------------------------------
 
 /// Somebody who sends items [next_, end_): one of its own, or those of a span.
-template <detail::storable T>
+template <class T>
 class channel<T>::sender : public detail::leaf_operation<sender> {
  public:
   bool try_now() noexcept { return attempt(false); }
@@ -202,7 +207,7 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
 };
 
 /// Awaitable of bool: was it sent?
-template <detail::storable T>
+template <class T>
 class [[nodiscard]] channel<T>::send_operation : public sender {
  public:
   send_operation(channel& into, T&& item) : sender(into) {
@@ -229,7 +234,7 @@ class [[nodiscard]] channel<T>::send_operation : public sender {
 };
 
 /// Awaitable of std::size_t: how many were sent?
-template <detail::storable T>
+template <class T>
 class [[nodiscard]] channel<T>::send_many_operation : public sender {
  public:
   send_many_operation(channel& into, std::span<T> items) : sender(into) {
@@ -239,7 +244,7 @@ class [[nodiscard]] channel<T>::send_many_operation : public sender {
 };
 
 /// Somebody who takes one item into its own slot, or up to room_ of them into a vector.
-template <detail::storable T>
+template <class T>
 class channel<T>::receiver : public detail::leaf_operation<receiver> {
  public:
   bool try_now() noexcept { return attempt(false); }
@@ -302,7 +307,7 @@ class channel<T>::receiver : public detail::leaf_operation<receiver> {
 };
 
 /// Awaitable of std::optional<T>.
-template <detail::storable T>
+template <class T>
 class [[nodiscard]] channel<T>::recv_operation : public receiver {
  public:
   explicit recv_operation(channel& from) noexcept : receiver(from, nullptr, 1) {}
@@ -315,7 +320,7 @@ class [[nodiscard]] channel<T>::recv_operation : public receiver {
 };
 
 /// Awaitable of std::size_t: how many were appended?
-template <detail::storable T>
+template <class T>
 class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
  public:
   recv_many_operation(channel& from, std::vector<T>& into, std::size_t max)
@@ -334,7 +339,7 @@ class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
 
 // ---- The buffer ---------------------------------------------------------------------------------
 
-template <detail::storable T>
+template <class T>
 void channel<T>::make_buffer() {
   detail::ring<T> made;
   made.reserve(capacity_);
@@ -349,7 +354,7 @@ void channel<T>::make_buffer() {
 //
 // Everything from here on runs under lock_.
 
-template <detail::storable T>
+template <class T>
 auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept -> progress {
   // Nearly always one item, room for it, and nobody to meet.
   if (has_room() && receivers_.empty() && self.is_plain() && !is_closed()) [[likely]] {
@@ -367,7 +372,7 @@ auto channel<T>::send_locked(sender& self, detail::wake_list& woken) noexcept ->
 
 // A member of a select decides for it, if it can send now: then it must, and did if that took a
 // receiver who may be in a select as well.
-template <detail::storable T>
+template <class T>
 auto channel<T>::commit(sender& self, detail::wake_list& woken) noexcept -> progress {
   if (has_room()) return self.claim() ? progress::done : progress::lost;
   receiver* met = nullptr;
@@ -378,7 +383,7 @@ auto channel<T>::commit(sender& self, detail::wake_list& woken) noexcept -> prog
 
 // The first of `peers` that can be claimed together with self, unlinked; not those of its own
 // select.
-template <detail::storable T>
+template <class T>
 template <class Self, class Peer>
 auto channel<T>::meet(Self& self, detail::intrusive_list<Peer>& peers, Peer*& met) noexcept
     -> progress {
@@ -398,7 +403,7 @@ auto channel<T>::meet(Self& self, detail::intrusive_list<Peer>& peers, Peer*& me
 }
 
 // Moves items to receivers and into the buffer, as far as they fit.
-template <detail::storable T>
+template <class T>
 void channel<T>::push(T*& next, T* end, detail::wake_list& woken) noexcept {
   while (next != end) {
     if (receiver* const waiting = detail::claim_front(receivers_)) {
@@ -411,13 +416,13 @@ void channel<T>::push(T*& next, T* end, detail::wake_list& woken) noexcept {
   }
 }
 
-template <detail::storable T>
+template <class T>
 void channel<T>::serve(receiver& claimed, T*& next, T* end, detail::wake_list& woken) noexcept {
   while (next != end && claimed.wants_more()) claimed.accept(std::move(*next++));
   woken.add(claimed);
 }
 
-template <detail::storable T>
+template <class T>
 bool channel<T>::try_send(T&& item) {
   check_buffer();
   detail::wake_list woken;
@@ -431,7 +436,7 @@ bool channel<T>::try_send(T&& item) {
 }
 
 // A sender of many that was cancelled half-way completes with what it has sent.
-template <detail::storable T>
+template <class T>
 detail::unlink_result channel<T>::sender::take_out(detail::wait_node& self) noexcept {
   auto& waiter = static_cast<sender&>(self);
   if (detail::unlink_under(waiter.channel_->lock_, waiter) == detail::unlink_result::completed) {
@@ -445,7 +450,7 @@ detail::unlink_result channel<T>::sender::take_out(detail::wait_node& self) noex
 
 // ---- Receiving ----------------------------------------------------------------------------------
 
-template <detail::storable T>
+template <class T>
 auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept -> progress {
   // Nearly always one item, which is there, and nobody who wants its place.
   if (!buffer_.empty() && senders_.empty() && self.is_plain()) [[likely]] {
@@ -461,7 +466,7 @@ auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept 
   return done ? progress::done : progress::blocked;
 }
 
-template <detail::storable T>
+template <class T>
 auto channel<T>::commit(receiver& self, detail::wake_list& woken) noexcept -> progress {
   if (!buffer_.empty() || is_closed()) return self.claim() ? progress::done : progress::lost;
   sender* met = nullptr;
@@ -475,7 +480,7 @@ auto channel<T>::commit(receiver& self, detail::wake_list& woken) noexcept -> pr
 }
 
 // Takes what is there, oldest first, and lets waiting senders fill the room that this makes.
-template <detail::storable T>
+template <class T>
 void channel<T>::pull(receiver& self, detail::wake_list& woken) noexcept {
   while (self.wants_more() && !buffer_.empty()) {
     self.accept(std::move(buffer_.front()));
@@ -489,7 +494,7 @@ void channel<T>::pull(receiver& self, detail::wake_list& woken) noexcept {
 }
 
 // Takes items of waiting senders while they are wanted.
-template <detail::storable T>
+template <class T>
 template <class Wants, class Accept>
 void channel<T>::drain_all(Wants wants, Accept accept, detail::wake_list& woken) noexcept {
   while (wants()) {
@@ -500,7 +505,7 @@ void channel<T>::drain_all(Wants wants, Accept accept, detail::wake_list& woken)
 }
 
 // At least one item is wanted. A sender that has more keeps its place, unless it is in a select.
-template <detail::storable T>
+template <class T>
 template <class Wants, class Accept>
 void channel<T>::drain(sender& claimed, Wants wants, Accept accept,
                        detail::wake_list& woken) noexcept {
@@ -514,7 +519,7 @@ void channel<T>::drain(sender& claimed, Wants wants, Accept accept,
   }
 }
 
-template <detail::storable T>
+template <class T>
 std::optional<T> channel<T>::try_recv() noexcept {
   recv_operation operation(*this);
   operation.try_now();
@@ -523,7 +528,7 @@ std::optional<T> channel<T>::try_recv() noexcept {
 
 // ---- The end ------------------------------------------------------------------------------------
 
-template <detail::storable T>
+template <class T>
 void channel<T>::close() noexcept {
   detail::wake_list woken;
   {
@@ -534,5 +539,60 @@ void channel<T>::close() noexcept {
   }
   woken.wake_all();
 }
+
+// ---- Items whose move may throw -----------------------------------------------------------------
+
+template <class T>
+  requires(detail::carried<T> && !detail::storable<T>)
+class channel<T> : channel<detail::box<T>> {
+  using boxes = channel<detail::box<T>>;
+
+ public:
+  using send_operation = typename boxes::send_operation;
+  class recv_operation;
+
+  using boxes::boxes, boxes::close, boxes::closed, boxes::size, boxes::capacity;
+
+  /// May throw what moving the item throws, and std::bad_alloc; nothing was sent then.
+  [[nodiscard]] send_operation send(T&& item) {
+    if (boxes::closed()) return boxes::send(nullptr);  // the item stays with the caller
+    return boxes::send(detail::put_in_box(std::move(item)));
+  }
+  [[nodiscard]] send_operation send(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return boxes::send(std::make_unique<T>(item));
+  }
+  [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
+
+  /// `item` is as before when it was not sent at once.
+  bool try_send(T&& item)
+    requires std::is_move_assignable_v<T>
+  {
+    if (boxes::closed()) return false;
+    return detail::try_in_box(
+        item, [this](detail::box<T>&& boxed) { return boxes::try_send(std::move(boxed)); });
+  }
+  bool try_send(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return boxes::try_send(std::make_unique<T>(item));
+  }
+  std::optional<T> try_recv() { return detail::take_out_of_box(boxes::try_recv()); }
+};
+
+/// Awaitable of std::optional<T>. Throws what moving the item throws; the item is lost then.
+template <class T>
+  requires(detail::carried<T> && !detail::storable<T>)
+class [[nodiscard]] channel<T>::recv_operation : public channel<detail::box<T>>::recv_operation {
+  using boxed = typename channel<detail::box<T>>::recv_operation;
+
+ public:
+  explicit recv_operation(channel& from) noexcept : boxed(from) {}
+  std::optional<T> take() { return detail::take_out_of_box(boxed::take()); }
+  [[nodiscard]] std::optional<T> await_resume() {
+    return detail::take_out_of_box(boxed::await_resume());
+  }
+};
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
+#include "detail/boxed.h"
 #include "detail/ring.h"
 #include "detail/wake_list.h"
 
@@ -14,11 +15,15 @@ namespace weft {
 
 /// One value from one task to another.
 ///
-/// T: its move constructor does not throw (put others into a unique_ptr).
+/// T: if its move constructor may throw, the value costs an allocation.
 /// Threads: all members may be called from any thread. Who has received may destroy it.
 /// Cost: one short critical section an operation, no allocation.
-template <detail::storable T>
+template <class T>
 class oneshot {
+  static_assert(
+      detail::carried<T>,
+      "weft::oneshot<T>: T must be a movable object type whose destructor does not throw");
+
  public:
   class recv_operation;
 
@@ -63,7 +68,7 @@ class oneshot {
 };
 
 /// Awaitable of std::optional<T>.
-template <detail::storable T>
+template <class T>
 class [[nodiscard]] oneshot<T>::recv_operation : public detail::leaf_operation<recv_operation> {
  public:
   explicit recv_operation(oneshot& from) noexcept : from_(&from) {
@@ -107,7 +112,7 @@ class [[nodiscard]] oneshot<T>::recv_operation : public detail::leaf_operation<r
   std::optional<T> value_;
 };
 
-template <detail::storable T>
+template <class T>
 bool oneshot<T>::send(T&& value) noexcept {
   detail::wake_list woken;
   {
@@ -125,7 +130,7 @@ bool oneshot<T>::send(T&& value) noexcept {
   return true;
 }
 
-template <detail::storable T>
+template <class T>
 void oneshot<T>::close() noexcept {
   detail::wake_list woken;
   {
@@ -134,5 +139,47 @@ void oneshot<T>::close() noexcept {
   }
   woken.wake_all();
 }
+
+// ---- Values whose move may throw ----------------------------------------------------------------
+
+template <class T>
+  requires(detail::carried<T> && !detail::storable<T>)
+class oneshot<T> : oneshot<detail::box<T>> {
+  using boxes = oneshot<detail::box<T>>;
+
+ public:
+  class recv_operation;
+
+  using boxes::boxes, boxes::close, boxes::closed;
+
+  /// May throw what moving the value throws, and std::bad_alloc; nothing was sent then.
+  bool send(T&& value)
+    requires std::is_move_assignable_v<T>
+  {
+    if (boxes::closed()) return false;
+    return detail::try_in_box(
+        value, [this](detail::box<T>&& boxed) { return boxes::send(std::move(boxed)); });
+  }
+  bool send(const T& value)
+    requires std::copy_constructible<T>
+  {
+    return boxes::send(std::make_unique<T>(value));
+  }
+  [[nodiscard]] recv_operation recv() noexcept { return recv_operation(*this); }
+};
+
+/// Awaitable of std::optional<T>. Throws what moving the value throws; it is lost then.
+template <class T>
+  requires(detail::carried<T> && !detail::storable<T>)
+class [[nodiscard]] oneshot<T>::recv_operation : public oneshot<detail::box<T>>::recv_operation {
+  using boxed = typename oneshot<detail::box<T>>::recv_operation;
+
+ public:
+  explicit recv_operation(oneshot& from) noexcept : boxed(from) {}
+  std::optional<T> take() { return detail::take_out_of_box(boxed::take()); }
+  [[nodiscard]] std::optional<T> await_resume() {
+    return detail::take_out_of_box(boxed::await_resume());
+  }
+};
 
 }  // namespace weft

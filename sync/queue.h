@@ -4,6 +4,7 @@
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
 #include "../runtime/error.h"
+#include "detail/boxed.h"
 #include "detail/queue_order.h"
 #include "detail/wake_list.h"
 
@@ -352,29 +353,113 @@ void queue_base<T, Order>::shutdown(bool immediate) noexcept {
   woken.wake_all();
 }
 
+// ---- Items whose move may throw -----------------------------------------------------------------
+
+/// A queue of boxes that looks like one of items. Order: that of the boxes.
+template <class T, class Order>
+class boxed_queue : queue_base<box<T>, Order> {
+  using boxes = queue_base<box<T>, Order>;
+
+ public:
+  using put_operation = typename boxes::put_operation;
+  using join_operation = typename boxes::join_operation;
+
+  /// Awaitable of T. Throws what moving the item throws; the item is lost then.
+  class [[nodiscard]] get_operation : public boxes::get_operation {
+    using boxed = typename boxes::get_operation;
+
+   public:
+    explicit get_operation(boxed_queue& from) noexcept : boxed(from) {}
+    T take() { return take_out_of_box(boxed::take()); }
+    [[nodiscard]] T await_resume() { return take_out_of_box(boxed::await_resume()); }
+  };
+
+  using boxes::boxes, boxes::size, boxes::empty, boxes::full, boxes::max_size, boxes::join,
+      boxes::task_done, boxes::shutdown;
+
+  /// May throw what moving the item throws, and std::bad_alloc; nothing was put then. So do those
+  /// below.
+  [[nodiscard]] put_operation put(T item) { return boxes::put(put_in_box(std::move(item))); }
+  [[nodiscard]] get_operation get() noexcept { return get_operation(*this); }
+
+  /// `item` is as before when it was not put.
+  bool try_put(T&& item)
+    requires std::is_move_assignable_v<T>
+  {
+    return try_in_box(item, [this](box<T>&& boxed) { return boxes::try_put(std::move(boxed)); });
+  }
+  bool try_put(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return boxes::try_put(std::make_unique<T>(item));
+  }
+  std::optional<T> try_get() { return take_out_of_box(boxes::try_get()); }
+
+  void put_nowait(T item) { boxes::put_nowait(put_in_box(std::move(item))); }
+  [[nodiscard]] T get_nowait() { return take_out_of_box(boxes::get_nowait()); }
+};
+
+/// Compares what is in the boxes.
+template <class T, class Compare>
+struct compare_boxed {
+  bool operator()(const box<T>& a, const box<T>& b) const { return compare(*a, *b); }
+  [[no_unique_address]] Compare compare{};
+};
+
+/// The right one of the two for T.
+template <class T, template <class> class Order>
+struct queue_of {
+  static_assert(carried<T>,
+                "weft::queue<T>: T must be a movable object type whose destructor does not throw");
+  using type = boxed_queue<T, Order<box<T>>>;
+};
+template <storable T, template <class> class Order>
+struct queue_of<T, Order> {
+  using type = queue_base<T, Order<T>>;
+};
+/// A heap moves its items by assignment too.
+template <class T, class Compare>
+struct priority_queue_of {
+  static_assert(carried<T>,
+                "weft::priority_queue<T>: T must be a movable object type whose destructor does "
+                "not throw");
+  using type = boxed_queue<T, priority_order<box<T>, compare_boxed<T, Compare>>>;
+};
+template <storable T, class Compare>
+  requires std::is_nothrow_move_assignable_v<T>
+struct priority_queue_of<T, Compare> {
+  using type = queue_base<T, priority_order<T, Compare>>;
+};
+
 }  // namespace detail
 
-/// First in, first out. T: its move constructor does not throw (put others into a unique_ptr).
+/// First in, first out. T: if its move constructor may throw, an item costs an allocation.
 template <class T>
-class queue : public detail::queue_base<T, detail::fifo_order<T>> {
+class queue : public detail::queue_of<T, detail::fifo_order>::type {
+  using base = typename detail::queue_of<T, detail::fifo_order>::type;
+
  public:
-  using detail::queue_base<T, detail::fifo_order<T>>::queue_base;
+  constexpr explicit queue(std::size_t max_size = 0) noexcept : base(max_size) {}
 };
 
 /// Smallest first, as in asyncio (std::priority_queue gives the largest); equal ones in the order
 /// in which they were put. Compare is called inside the queue's critical section: it must be short,
-/// must not throw, and must not use the queue. Moving a T by assignment must not throw either.
+/// must not throw, and must not use the queue. T: as in queue, for its move assignment too.
 template <class T, class Compare = std::less<T>>
-class priority_queue : public detail::queue_base<T, detail::priority_order<T, Compare>> {
+class priority_queue : public detail::priority_queue_of<T, Compare>::type {
+  using base = typename detail::priority_queue_of<T, Compare>::type;
+
  public:
-  using detail::queue_base<T, detail::priority_order<T, Compare>>::queue_base;
+  constexpr explicit priority_queue(std::size_t max_size = 0) noexcept : base(max_size) {}
 };
 
-/// Last in, first out.
+/// Last in, first out. T: as in queue.
 template <class T>
-class lifo_queue : public detail::queue_base<T, detail::lifo_order<T>> {
+class lifo_queue : public detail::queue_of<T, detail::lifo_order>::type {
+  using base = typename detail::queue_of<T, detail::lifo_order>::type;
+
  public:
-  using detail::queue_base<T, detail::lifo_order<T>>::queue_base;
+  constexpr explicit lifo_queue(std::size_t max_size = 0) noexcept : base(max_size) {}
 };
 
 }  // namespace weft
