@@ -4,10 +4,36 @@
 #include <cstdlib>
 #include <new>
 
-namespace {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WEFT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WEFT_SANITIZED 1
+#endif
+#endif
 
 // Relaxed: exact where one thread allocates, or all are at rest.
-constinit std::atomic<std::size_t> calls{0};
+static constinit std::atomic<std::size_t> calls{0};
+
+std::size_t weft::testing::allocations() noexcept {
+  return calls.load(std::memory_order_relaxed);
+}
+
+#ifdef WEFT_SANITIZED
+
+// The sanitizers have operators of their own, which check what is deleted. They tell of each
+// allocation, those with malloc too.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(
+    void (*allocated)(const volatile void* block, std::size_t bytes),
+    void (*freed)(const volatile void* block));
+
+[[maybe_unused]] static const int installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t) { calls.fetch_add(1, std::memory_order_relaxed); },
+    [](const volatile void*) {});
+
+#else
+
+namespace {
 
 void* allocate(std::size_t bytes) noexcept {
   calls.fetch_add(1, std::memory_order_relaxed);
@@ -24,10 +50,6 @@ void* or_throw(void* block) {
 }
 
 }  // namespace
-
-std::size_t weft::testing::allocations() noexcept {
-  return calls.load(std::memory_order_relaxed);
-}
 
 void* operator new(std::size_t bytes) {
   return or_throw(allocate(bytes));
@@ -77,3 +99,5 @@ void operator delete(void* block, const std::nothrow_t&) noexcept {
 void operator delete[](void* block, const std::nothrow_t&) noexcept {
   std::free(block);
 }
+
+#endif
