@@ -22,6 +22,12 @@ template <class R>
 concept byte_range = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
                      byte_like<std::ranges::range_value_t<R>>;
 
+/// Up to the first NUL, if there is one.
+constexpr std::size_t text_length(const char* text, std::size_t size_max) noexcept {
+  const char* const nul = std::char_traits<char>::find(text, size_max, '\0');
+  return nul == nullptr ? size_max : static_cast<std::size_t>(nul - text);
+}
+
 template <class R>
 using element_of = std::remove_reference_t<std::ranges::range_reference_t<R>>;
 
@@ -30,8 +36,8 @@ using element_of = std::remove_reference_t<std::ranges::range_reference_t<R>>;
 /// What every write takes: text, or a contiguous range of char, unsigned char or std::byte.
 ///
 /// Refers to the bytes, which must stay until the write has ended. A literal counts without its
-/// NUL; a `char` array that can be written to is refused, since it may or may not end in one: pass
-/// a std::string_view or a std::span of it.
+/// NUL, and so does a `char` array: up to the first one, or all of it when there is none. For bytes
+/// among which a NUL is one like the others, pass a std::span or a std::string_view.
 class byte_view {
  public:
   constexpr byte_view() noexcept = default;
@@ -39,7 +45,8 @@ class byte_view {
   byte_view(const char* text) noexcept  // NOLINT(google-explicit-constructor): write("text")
       : byte_view(text, std::char_traits<char>::length(text)) {}
   template <std::size_t N>
-  byte_view(char (&buffer)[N]) = delete;
+  byte_view(char (&buffer)[N]) noexcept  // NOLINT(google-explicit-constructor): write(buffer)
+      : byte_view(buffer, detail::text_length(buffer, N)) {}
   template <class R>
     requires detail::byte_range<const R&> &&
              (!std::same_as<detail::element_of<const R&>, const char> || !std::is_array_v<R>)

@@ -114,7 +114,7 @@ class tcp_listener {
   /// before they were accepted, and, after a while, when descriptors or memory had run out.
   /// Cancellation: takes nothing, the connection stays in the queue.
   detail::accept_operation<tcp_stream> accept() noexcept {
-    return detail::accept_operation<tcp_stream>(socket_.source());
+    return detail::accept_operation<tcp_stream>(socket_.source(), name_);
   }
   /// Throws std::system_error when closed.
   [[nodiscard]] socket_address local_address() const { return detail::local_address_of(socket_); }
@@ -123,8 +123,10 @@ class tcp_listener {
   [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(socket_); }
 
  private:
-  explicit tcp_listener(detail::descriptor socket) noexcept : socket_(std::move(socket)) {}
+  explicit tcp_listener(detail::descriptor socket)
+      : socket_(std::move(socket)), name_(detail::local_address_of(socket_)) {}
   detail::descriptor socket_;
+  detail::peer_name name_;  // its own, for errors
 };
 
 }  // namespace weft

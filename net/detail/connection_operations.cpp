@@ -124,22 +124,23 @@ io_progress accept_core::accepted(int fd, const sockaddr_storage& peer, socklen_
     timer_.start(*source_, *task);
     return io_progress::blocked;
   }
-  peer_ = peer_name(socket_address(reinterpret_cast<const sockaddr*>(&peer), size));
+  name_ = peer_name(socket_address(reinterpret_cast<const sockaddr*>(&peer), size));
   source_->put_ready(io_direction::read);  // there may be more in the queue
   value = 0;
   return io_progress::done;
 }
 
-const char* accept_core::describe() const noexcept {
+std::string accept_core::describe() const {
+  const std::string accept = name_.empty() ? "accept" : "accept " + name_.to_string();
   switch (static_cast<int>(-value)) {
     case EBUSY:
-      return "accept (another task accepts here)";
+      return accept + " (another task accepts here)";
     case ECANCELED:
-      return "accept (the listener was closed)";
+      return accept + " (the listener was closed)";
     case EBADF:
-      return "accept (the listener is closed)";
+      return accept + " (the listener is closed)";
     default:
-      return "accept";
+      return accept;
   }
 }
 

@@ -93,32 +93,33 @@ class [[nodiscard]] connect_operation : public connect_core {
 /// Cancellation: takes nothing, the connection stays in the queue.
 class accept_core : public io_operation {
  protected:
-  explicit accept_core(io_source* listener) noexcept
-      : io_operation(listener, io_direction::read, step) {}
+  accept_core(io_source* listener, const peer_name& at) noexcept
+      : io_operation(listener, io_direction::read, step), name_(at) {}
 
   [[nodiscard]] bool failed() const noexcept { return value < 0; }
   [[nodiscard]] std::error_code error() const noexcept {
     return {static_cast<int>(-value), std::system_category()};
   }
-  /// What an error is called.
-  [[nodiscard]] const char* describe() const noexcept;
+  /// "accept 127.0.0.1:80": what an error is called.
+  [[nodiscard]] std::string describe() const;
   socket_stream take();
   void check_cancelled() const { check_outcome(); }
-  socket_stream take_stream() noexcept { return {std::move(accepted_), peer_}; }
+  socket_stream take_stream() noexcept { return {std::move(accepted_), name_}; }
 
  private:
   static io_progress step(io_operation& self) noexcept;
   io_progress accepted(int fd, const sockaddr_storage& peer, socklen_t size) noexcept;
 
   descriptor accepted_;
-  peer_name peer_;
+  peer_name name_;  // of the listener; once a connection was accepted, of its peer
   retry_timer timer_;
 };
 
 template <class Stream>
 class [[nodiscard]] accept_operation : public accept_core {
  public:
-  explicit accept_operation(io_source* listener) noexcept : accept_core(listener) {}
+  explicit accept_operation(io_source* listener, const peer_name& at = {}) noexcept
+      : accept_core(listener, at) {}
   [[nodiscard]] Stream await_resume() { return Stream(take()); }
   [[nodiscard]] result<Stream> await_resume_result() {
     check_cancelled();

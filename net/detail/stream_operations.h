@@ -36,6 +36,7 @@ class peer_name {
   explicit peer_name(const socket_address& address) noexcept;
   [[nodiscard]] socket_address address() const noexcept;
   [[nodiscard]] std::string to_string() const;
+  [[nodiscard]] bool empty() const noexcept { return family_ == 0; }
 
  private:
   std::array<std::byte, 16> host_{};

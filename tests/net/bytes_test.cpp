@@ -40,8 +40,16 @@ TEST(ByteView, AnyContiguousRangeOfBytes_IsTaken) {
   EXPECT_EQ(text_of(std::span(buffer).first(2)), "xy");
 }
 
-TEST(ByteView, WritableCharArray_IsRefused) {
-  static_assert(!std::convertible_to<char(&)[8], byte_view>);
+TEST(ByteView, WritableCharArray_IsTextUpToItsNul) {
+  char formatted[16] = "abc";
+  char full[3] = {'x', 'y', 'z'};
+
+  EXPECT_EQ(text_of(formatted), "abc");
+  EXPECT_EQ(text_of(full), "xyz");
+  EXPECT_EQ(text_of(std::span(formatted).first(5)), std::string_view("abc\0\0", 5));
+}
+
+TEST(ByteView, WhatIsNoBytes_IsRefused) {
   static_assert(std::convertible_to<const char(&)[8], byte_view>);
   static_assert(!std::convertible_to<std::vector<int>, byte_view>);
 }

@@ -782,6 +782,29 @@ TEST_P(TcpListener, LosingAccept_TakesNoConnection) {
   });
 }
 
+TEST_P(TcpListener, FailedAccept_NamesTheListeningAddress) {
+  run([]() -> task<> {
+    tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+    const std::string at = listener.local_address().to_string();
+    auto waiting = spawn([](tcp_listener& on) -> task<> { (void)co_await on.accept(); }(listener));
+    co_await until_waiting(waiting);
+    listener.close();
+
+    for (int attempt = 0; attempt < 2; ++attempt) {  // under a waiting one, and afterwards
+      try {
+        if (attempt == 0) {
+          co_await waiting;
+        } else {
+          (void)co_await listener.accept();
+        }
+        ADD_FAILURE();
+      } catch (const std::system_error& error) {
+        EXPECT_EQ(std::string(error.what()).rfind("accept " + at + " (", 0), 0u) << error.what();
+      }
+    }
+  });
+}
+
 TEST_P(TcpListener, CloseUnderAWaitingAccept_FailsIt) {
   run([]() -> task<> {
     tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
