@@ -178,15 +178,15 @@ TEST_P(Sigint, SecondOne_EndsTheProcessAtOnce) {
 }
 
 TEST_P(Sigint, HandlerOfTheProgram_IsLeftAlone) {
-  static volatile std::sig_atomic_t seen = 0;
+  static std::atomic<bool> seen{false};  // lock-free: a handler may set it
   const auto main = []() -> task<int> {
-    while (seen == 0) co_await sleep(1ms);
+    while (!seen) co_await sleep(1ms);
     co_return 7;
   };
 
   EXPECT_EXIT(
       {
-        std::signal(SIGINT, [](int) { seen = 1; });
+        std::signal(SIGINT, [](int) { seen = true; });
         run_interrupted(main);
       },
       ::testing::ExitedWithCode(7), "");

@@ -1424,7 +1424,8 @@ TEST(TaskGroupStress, FailuresAndARequestFromOutside_LoseNothing) {
         });
       } catch (const exception_group& errors) {
         EXPECT_EQ(errors.for_each<std::runtime_error>([](const std::runtime_error&) {}),
-                  errors.exceptions().size());
+                  errors.exceptions().size())
+            << errors.what();
       }
       EXPECT_EQ(alive.load(), 0);
       while (!asked) std::this_thread::yield();

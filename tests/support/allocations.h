@@ -5,7 +5,7 @@
 namespace weft::testing {
 
 /// Calls of the global operator new so far, on all threads. A program whose tests ask gets an
-/// operator new that counts.
+/// operator new that counts. Under the thread sanitizer nothing is counted.
 std::size_t allocations() noexcept;
 
 /// Calls made while f() ran.

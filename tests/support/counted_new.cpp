@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WEFT_SANITIZED 1
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WEFT_SANITIZED 1
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
 #endif
 #endif
 
@@ -19,19 +19,7 @@ std::size_t weft::testing::allocations() noexcept {
   return calls.load(std::memory_order_relaxed);
 }
 
-#ifdef WEFT_SANITIZED
-
-// The sanitizers have operators of their own, which check what is deleted. They tell of each
-// allocation, those with malloc too.
-extern "C" int __sanitizer_install_malloc_and_free_hooks(
-    void (*allocated)(const volatile void* block, std::size_t bytes),
-    void (*freed)(const volatile void* block));
-
-[[maybe_unused]] static const int installed = __sanitizer_install_malloc_and_free_hooks(
-    [](const volatile void*, std::size_t) { calls.fetch_add(1, std::memory_order_relaxed); },
-    [](const volatile void*) {});
-
-#else
+#ifndef WEFT_TSAN  // which has operators of its own and does not let them be replaced
 
 namespace {
 

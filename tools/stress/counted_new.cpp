@@ -11,6 +11,14 @@
 
 #include <malloc.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
+#endif
+#endif
+
 namespace weft::stress {
 
 namespace {
@@ -28,11 +36,13 @@ constinit std::atomic<std::size_t> threads{0};
   return shards[mine - 1].bytes;
 }
 
-void* counted(void* block) {
-  if (block == nullptr) throw std::bad_alloc();
-  own_shard().fetch_add(static_cast<std::int64_t>(::malloc_usable_size(block)),
+void count(const void* block) noexcept {
+  own_shard().fetch_add(static_cast<std::int64_t>(::malloc_usable_size(const_cast<void*>(block))),
                         std::memory_order_relaxed);
-  return block;
+}
+void uncount(const void* block) noexcept {
+  own_shard().fetch_sub(static_cast<std::int64_t>(::malloc_usable_size(const_cast<void*>(block))),
+                        std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -41,6 +51,27 @@ std::int64_t live_bytes() noexcept {
   std::int64_t total = 0;
   for (const shard& each : shards) total += each.bytes.load(std::memory_order_relaxed);
   return total;
+}
+
+#ifdef WEFT_TSAN
+
+// It has operators of its own, which cannot be replaced, and tells of each allocation.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(
+    void (*allocated)(const volatile void* block, std::size_t bytes),
+    void (*freed)(const volatile void* block));
+
+[[maybe_unused]] static const int installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void* block, std::size_t) { count(const_cast<const void*>(block)); },
+    [](const volatile void* block) { uncount(const_cast<const void*>(block)); });
+
+}  // namespace weft::stress
+
+#else
+
+static void* counted(void* block) {
+  if (block == nullptr) throw std::bad_alloc();
+  count(block);
+  return block;
 }
 
 static void* allocate(std::size_t bytes) {
@@ -54,8 +85,7 @@ static void* allocate(std::size_t bytes, std::align_val_t alignment) {
 
 static void release(void* block) noexcept {
   if (block == nullptr) return;
-  own_shard().fetch_sub(static_cast<std::int64_t>(::malloc_usable_size(block)),
-                        std::memory_order_relaxed);
+  uncount(block);
   std::free(block);
 }
 
@@ -107,3 +137,5 @@ void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
 void operator delete[](void* block, std::size_t, std::align_val_t) noexcept {
   weft::stress::release(block);
 }
+
+#endif
