@@ -50,7 +50,10 @@ std::string signal_line(int signal) {
   if (::sigaction(signal, nullptr, &action) != 0) return {};
   std::ostringstream line;
   line << "signal " << signal << ": handler " << reinterpret_cast<void*>(action.sa_handler)
-       << ", flags " << (action.sa_flags & ~restorer) << ", blocks";
+       << ", flags " << (action.sa_flags & ~restorer);
+  // Without a handler the mask means nothing; the thread sanitizer sets it.
+  if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) return line.str();
+  line << ", blocks";
   for (int other = 1; other <= SIGRTMAX; ++other) {
     if (::sigismember(&action.sa_mask, other) == 1) line << ' ' << other;
   }
