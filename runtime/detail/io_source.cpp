@@ -45,6 +45,9 @@ io_source* io_source::open(int fd, bool read_ready) noexcept {
   io_source* chunk = chunk_at(number / chunk_sources);
   if (chunk == nullptr) return nullptr;
   io_source& source = chunk[number % chunk_sources];
+  // acquire: pairs with the last exchange in close(). The kernel orders the two by giving the number
+  // away again, but that is no reason for the language.
+  (void)source.slots_[1].load(std::memory_order_acquire);
   source.fd_ = fd;
   source.generation_.store(source.generation() + 1, std::memory_order_relaxed);
   source.hung_up_.store(false, std::memory_order_relaxed);

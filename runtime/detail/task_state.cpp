@@ -222,8 +222,9 @@ void free_block(task_state& task) noexcept {
   // acquire: pairs with the release in extra_of.
   drop_extra(task.extra.load(std::memory_order_acquire));
   const std::uint8_t size_class = task.size_class;
-  // relaxed: a walker that still sees the old word fails to pin, because the task is done.
-  task.life.store(0, std::memory_order_relaxed);
+  // release: a walker that finds no task here has seen all that the last one did; see try_pin. One
+  // that still sees the old word fails to pin, because the task is done.
+  task.life.store(0, std::memory_order_release);
   frame_pool::release_class(&task, size_class);
 }
 
@@ -536,16 +537,18 @@ bool condemn(task_state& task) noexcept {
 }
 
 bool try_pin(task_state& task, std::uint8_t runtime) noexcept {
-  std::uint32_t word = task.life.load(std::memory_order_relaxed);
+  // acquire: pairs with the release of complete() and free_block(). A shutdown that finds no task
+  // promises its caller to see what the tasks have done.
+  std::uint32_t word = task.life.load(std::memory_order_acquire);
   while ((word & task_life::frame) != 0 && word >> task_life::runtime_shift == runtime) {
     if ((word & task_life::lock) != 0) {
       cpu_relax();
-      word = task.life.load(std::memory_order_relaxed);
+      word = task.life.load(std::memory_order_acquire);  // acquire: as above
       continue;
     }
-    // acq_rel: pairs with the release in init_task: the header may be read.
+    // acq_rel: pairs with the release in init_task: the header may be read. acquire: as above.
     if (task.life.compare_exchange_weak(word, word + task_life::one_handle,
-                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+                                        std::memory_order_acq_rel, std::memory_order_acquire)) {
       return true;
     }
   }
