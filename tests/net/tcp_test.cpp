@@ -5,6 +5,7 @@
 #include <weft/sync/event.h>
 
 #include <array>
+#include <atomic>
 #include <optional>
 #include <span>
 
@@ -676,9 +677,9 @@ TEST_P(TcpStream, FastPeer_DoesNotStarveOthers) {
   run([]() -> task<> {
     auto [near, far] = co_await connected_pair();
     co_await far.write_all(std::string(100'000, 'x'));
-    int turns = 0;
+    std::atomic<int> turns{0};
     auto other = spawn(
-        [](int& counted) -> task<> {
+        [](std::atomic<int>& counted) -> task<> {
           for (;;) {
             ++counted;
             co_await yield();
