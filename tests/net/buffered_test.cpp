@@ -3,6 +3,7 @@
 #include <weft/runtime/select.h>
 
 #include <array>
+#include <atomic>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -228,9 +229,9 @@ TEST_P(BufferedReader, BufferedAnswers_LetOthersRun) {
     std::string lines;
     for (int i = 0; i < 5000; ++i) lines += "x\n";
     co_await feed.write_all(lines);
-    int turns = 0;
+    std::atomic<int> turns{0};
     auto other = spawn(
-        [](int& counted) -> task<> {
+        [](std::atomic<int>& counted) -> task<> {
           for (;;) {
             ++counted;
             co_await yield();

@@ -1010,7 +1010,8 @@ TEST(LifeWordRace, DropAgainstFailure_ReportsItOnce) {
       spin(random() % 20'000);
       child.detach();
     }
-    while (rt.metrics().tasks_alive > 0) std::this_thread::yield();  // not cancelled before they run
+    while (rt.metrics().tasks_alive > 0)
+      std::this_thread::yield();  // not cancelled before they run
   }
 
   EXPECT_EQ(reports.load(), failures);
