@@ -23,17 +23,16 @@ class late_state {
   /// the next caller tries again.
   template <class Make>
   const std::shared_ptr<State>& get(Make make) {
-    // acquire: pairs with the release when it is made.
-    while (phase_.load(std::memory_order_acquire) != phase::made) {
-      if (claim(phase::none)) {
-        make_now(make, false);
-      } else if (claim(phase::closed)) {
-        make_now(make, true);
-      } else {
-        yield_thread();  // somebody else is making it
+    for (;;) {
+      // acquire: pairs with the release in make_now().
+      const phase now = phase_.load(std::memory_order_acquire);
+      if (now == phase::made) return state_;
+      if (now == phase::making) {
+        yield_thread();
+      } else if (swap(now, phase::making)) {
+        make_now(make, now);
       }
     }
-    return state_;
   }
 
   /// Closes the state; one that is not there will be closed from the start.
@@ -52,27 +51,28 @@ class late_state {
   enum class phase : std::uint8_t { none, closed, making, made };
 
   bool swap(phase from, phase to) noexcept {
-    return phase_.compare_exchange_strong(from, to, std::memory_order_relaxed);
-  }
-  bool claim(phase from) noexcept {
-    return phase_.load(std::memory_order_relaxed) == from && swap(from, phase::making);
+    // acquire: pairs with the release of a maker that failed: what it left behind is seen.
+    return phase_.compare_exchange_strong(from, to, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
   }
   template <class Make>
-  void make_now(Make& make, bool closed) {
+  void make_now(Make& make, phase before) {
     try {
       state_ = make();
-    } catch (...) {  // as it was before
-      phase_.store(closed ? phase::closed : phase::none, std::memory_order_relaxed);
+    } catch (...) {
+      // release: see swap().
+      phase_.store(before, std::memory_order_release);
       throw;
     }
-    if (closed) state_->close();
+    if (before == phase::closed) state_->close();
     // release: pairs with the acquire in get() and close().
     phase_.store(phase::made, std::memory_order_release);
   }
 
   //   written by  the first who asks, and close()
   //   read by     all who ask
-  //   pairing     release when state_ is there, acquire by who uses it
+  //   pairing     release when state_ is there, acquire by who uses it; release by a maker that
+  //               fails, acquire by the next
   atomic<phase> phase_{phase::none};
   std::shared_ptr<State> state_;  // immutable once made
 };

@@ -78,5 +78,44 @@ TEST(LateState, ManyWhoAskAtOnce_GetTheSameState) {
   }
 }
 
+TEST(LateState, CloseAmongThoseWhoAsk_ReachesTheStateOnce) {
+  for (int round = 0; round < 100; ++round) {
+    late_state<counted_state> late;
+    std::thread asking([&] { EXPECT_EQ(late.get(one)->value, 1); });
+    std::thread closing([&] { late.close(); });
+    asking.join();
+    closing.join();
+
+    EXPECT_EQ(late.get(one)->closed, 1);
+  }
+}
+
+// What a maker that fails has touched is plain data: the next one goes on with it.
+TEST(LateState, MakersThatFailOnManyThreads_SeeWhatTheOnesBeforeDid) {
+  constexpr int failures = 50;
+  for (int round = 0; round < 100; ++round) {
+    late_state<counted_state> late;
+    int tried = 0;
+    const auto ask = [&] {
+      for (bool made = false; !made;) {
+        try {
+          (void)late.get([&] {
+            if (++tried <= failures) throw std::runtime_error("expected");
+            return one();
+          });
+          made = true;
+        } catch (const std::runtime_error&) {  // tries again
+        }
+      }
+    };
+
+    std::thread other(ask);
+    ask();
+    other.join();
+
+    EXPECT_EQ(tried, failures + 1);
+  }
+}
+
 }  // namespace
 }  // namespace weft::detail
