@@ -8,11 +8,11 @@ namespace {
 
 // What is rare stands apart, so that a fork which nobody takes needs no stack frame for it.
 
-/// The deque is full, or this is an executor's thread: it becomes an ordinary task.
-[[gnu::noinline]] void start_at_once(task_state& child, const task_type& type,
-                                     std::coroutine_handle<> frame) {
-  drop_extra(child.extra.load(std::memory_order_relaxed));
-  start_task(scheduler::at(here.task->runtime), child, type, frame, {}, 0);
+/// The deque is full, or this is an executor's thread, which has none.
+[[gnu::noinline]] void start_at_once(task_state& child) noexcept {
+  scheduler& home = scheduler::at(here.task->runtime);
+  home.adopt_fork(child).worker = home_worker(home);
+  schedule_back(child);
 }
 
 /// It runs inside its parent, or not at all: the context that it would have had is not needed.
@@ -25,7 +25,7 @@ namespace {
                                             task_state* newest) noexcept {
   for (; newest != nullptr; newest = self.pop_fork()) {
     if (newest == &child) return true;
-    self.push_back(self.adopted(*newest));
+    self.push_back(self.home().adopt_fork(*newest));
   }
   return false;
 }
@@ -44,7 +44,7 @@ void offer(task_state& child, const task_type& type, std::coroutine_handle<> fra
   child.extra.store(plain ? 0 : inherit_context(), std::memory_order_relaxed);
   worker* self = worker::current();
   if (self == nullptr || !self->forks().push(child)) [[unlikely]]
-    return start_at_once(child, type, frame);
+    return start_at_once(child);
   self->offer_forks();
 }
 

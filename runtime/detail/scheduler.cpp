@@ -423,6 +423,15 @@ void scheduler::count_end(bool swept) noexcept {
   sweep_ended_.notify_all();
 }
 
+task_state& scheduler::adopt_fork(task_state& child) noexcept {
+  // Its context was taken at the fork, and its parent lies in the link.
+  const std::uintptr_t context = child.extra.load(std::memory_order_relaxed);
+  init_task(child, *child.type, index_, std::coroutine_handle<>::from_address(child.leaf),
+            task_life::one_handle, with_fork_parent(context, child.next));
+  count_spawn();
+  return child;
+}
+
 void scheduler::count_spawn() noexcept {
   if (worker* self = worker::current(); self != nullptr && &self->home() == this) {
     worker_counters::add(self->counters().spawned);

@@ -5,8 +5,9 @@
 //
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
 // then on. With one, the thread that calls run() is the worker while it runs.
-// Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn;
-// closes the generators that are still open, one after the other; then the blocking pool is joined, then the workers.
+// Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn; it
+// closes the generators that are still open, one after the other; then the blocking pool is joined,
+// then the workers.
 
 #include "blocking_pool.h"
 #include "threads.h"
@@ -83,12 +84,15 @@ class scheduler {
     return interrupt_requested_.load(std::memory_order_relaxed) && deliver_interrupt();
   }
 
-  /// Cancels and awaits all tasks in rounds, then closes open generators. False: some did not end in time; they were reported
-  /// and destroyed.
+  /// Cancels and awaits all tasks in rounds, then closes open generators. True: what the tasks did
+  /// is seen by the caller. False: some did not end in time; they were reported and destroyed.
   bool shutdown(std::chrono::milliseconds timeout);
 
   /// Accounting; any thread.
   void count_spawn() noexcept;
+  /// A forked child that will not run in place becomes a task of its own, not queued yet; its fork
+  /// object has the handle.
+  task_state& adopt_fork(task_state& child) noexcept;
   void count_end(bool swept) noexcept;
   [[nodiscard]] std::int64_t alive() const noexcept;
   [[nodiscard]] std::uint64_t spawned() const noexcept;

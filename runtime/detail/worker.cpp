@@ -159,18 +159,8 @@ void worker::execute(task_state& task) noexcept {
 
 void worker::flush_forks() noexcept {
   while (task_state* child = pop_fork()) {
-    push_back(adopted(*child));
+    push_back(scheduler_.adopt_fork(*child));
   }
-}
-
-task_state& worker::adopted(task_state& child) noexcept {
-  // Its context was taken at the fork.
-  const std::uintptr_t context = child.extra.load(std::memory_order_relaxed);
-  init_task(child, *child.type, scheduler_.index(),
-            std::coroutine_handle<>::from_address(child.leaf), task_life::one_handle,
-            with_fork_parent(context, child.next));
-  worker_counters::add(counters_.spawned);
-  return child;
 }
 
 void worker::begin_batch() noexcept {
@@ -372,7 +362,7 @@ bool worker::adopt_fork(worker& victim) noexcept {
   if (victim.forks_.empty_approx()) return false;
   task_state* child = victim.forks_.steal();
   if (child == nullptr) return false;
-  push_back(adopted(*child));
+  push_back(scheduler_.adopt_fork(*child));
   return true;
 }
 

@@ -107,8 +107,6 @@ class worker {
 
   /// After a fork: an idle worker may want it.
   void offer_forks() noexcept;
-  /// A forked child that will not run in place becomes a task; its fork object has the handle.
-  task_state& adopted(task_state& child) noexcept;
   /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork
   /// that was taken and never awaited. The only place where tasks nest on one stack.
   void help_until_done(task_state& child) noexcept;

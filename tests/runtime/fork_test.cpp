@@ -2,6 +2,8 @@
 #include <weft/runtime/as_result.h>
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/context_var.h>
+#include <weft/runtime/detail/fork_deque.h>
+#include <weft/runtime/executor.h>
 #include <weft/runtime/fork.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
@@ -10,6 +12,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <ranges>
 #include <stdexcept>
@@ -129,35 +133,67 @@ TEST_P(Fork, ChildLeftUnawaitedThatRunsAlready_IsCancelledAndWaitedFor) {
   });
 }
 
+task<> cleans_up_slowly() {
+  co_await try_finally([]() -> task<> { co_await sleep(1h); },
+                       []() -> task<> { co_await sleep(3ms); });
+}
+
+/// Forks what make() gives, and fails while that runs.
+template <class Make>
+task<> gives_up(std::chrono::microseconds after, Make make) {
+  auto left = fork(make());
+  co_await sleep(after);
+  throw std::runtime_error("gives up");
+}
+
+task<> child_that_gives_up() {
+  return gives_up(1ms, cleans_up_slowly);
+}
+
+task<> parent_that_gives_up() {
+  return gives_up(2ms, child_that_gives_up);
+}
+
 // The child gives up first: it helps until its own child has ended, and among what is ready then
 // is its parent, which gives up too. The parent must not wait on top of the child's stack.
 TEST_P(Fork, ParentAndChildThatBothGiveUp_EndOneAfterTheOther) {
   run([]() -> task<> {
-    const auto slow_cleanup = []() -> task<> {
-      co_await try_finally([]() -> task<> { co_await sleep(1h); },
-                           []() -> task<> { co_await sleep(3ms); });
-    };
-    const auto child = [](auto leaf) -> task<> {
-      auto left = fork(leaf());
-      co_await sleep(1ms);
-      throw std::runtime_error("child");
-    };
-    const auto parent = [](auto make_child, auto leaf) -> task<> {
-      auto left = fork(make_child(leaf));
-      co_await sleep(2ms);
-      throw std::runtime_error("parent");
-    };
-    const auto grandparent = [](auto make_parent, auto make_child, auto leaf) -> task<> {
-      auto left = fork(make_parent(make_child, leaf));
-      co_await sleep(1500us);
-      throw std::runtime_error("grandparent");
-    };
-
-    const auto first = co_await as_result(parent(child, slow_cleanup));
-    const auto second = co_await as_result(grandparent(parent, child, slow_cleanup));
+    const auto first = co_await as_result(parent_that_gives_up());
+    const auto second = co_await as_result(gives_up(1500us, parent_that_gives_up));
 
     EXPECT_FALSE(first.has_value());
     EXPECT_FALSE(second.has_value());
+  });
+}
+
+// As above, for children that never were in a deque: it is full.
+TEST_P(Fork, ParentAndChildBeyondTheBound_EndOneAfterTheOther) {
+  run([]() -> task<> {
+    const auto parent = []() -> task<> {
+      std::deque<forked<void>> filling;
+      for (std::int64_t i = 0; i < detail::fork_deque::capacity; ++i)
+        filling.emplace_back([]() -> task<> { co_return; }());
+      co_await parent_that_gives_up();
+    };
+
+    const auto ended = co_await as_result(parent());
+
+    EXPECT_FALSE(ended.has_value());
+  });
+}
+
+// As above, and there is no deque on the thread of an executor.
+TEST_P(Fork, ParentAndChildMadeOnAnExecutor_EndOneAfterTheOther) {
+  run([]() -> task<> {
+    thread_pool_executor pool(1);
+    const auto parent = [](thread_pool_executor& elsewhere) -> task<> {
+      co_await resume_on(elsewhere);
+      co_await parent_that_gives_up();
+    };
+
+    const auto ended = co_await as_result(parent(pool));
+
+    EXPECT_FALSE(ended.has_value());
   });
 }
 
