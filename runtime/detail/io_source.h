@@ -95,7 +95,7 @@ class alignas(64) io_source {
 
   //   written by  the operation of the direction, pollers, close(): any thread
   //   pairing     acq_rel read-modify-writes: the operation sees what happened before the event,
-  //               the waker sees the operation's state
+  //               the waker sees the operation's state; open() acquires the last life's close()
   atomic<std::uintptr_t> slots_[2] = {empty, empty};
   // Counts lives of the descriptor number.
   //   written by  open and close, by the owner of the descriptor

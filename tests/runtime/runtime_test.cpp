@@ -831,6 +831,23 @@ void spin(std::uint64_t turns) {
   }
 }
 
+// That no task is left is seen in counters that order nothing; shutdown() has to.
+TEST(RuntimeStress, ShutdownThatFindsNoTask_HasSeenWhatTheyDid) {
+  for (int round = 0; round < 100; ++round) {
+    runtime rt({.workers = 2});
+    int written = 0;
+    rt.spawn([&]() -> task<> {
+        for (int i = 0; i < 20; ++i) co_await yield();
+        written = 7;
+      }).detach();
+    while (rt.metrics().tasks_alive > 0) std::this_thread::yield();
+
+    EXPECT_TRUE(rt.shutdown(1s));
+
+    EXPECT_EQ(written, 7);
+  }
+}
+
 TEST(WakeUpStress, WakeOfAForeignThread_IsNeverLost) {
   std::mt19937_64 random(stress_seed());
   for (const std::size_t workers : {1u, 2u, 4u}) {

@@ -1,6 +1,7 @@
 #include "readable_pipe.h"
 #include "runtimes.h"
 #include <weft/runtime/detail/io_operation.h>
+#include <weft/runtime/detail/io_source.h>
 #include <weft/runtime/detail/sys.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/select.h>
@@ -333,6 +334,30 @@ TEST_P(IoOperation, CancellationsThatMeetTheEvent_LoseNoByte) {
   });
 
   EXPECT_EQ(pipe.text.size(), static_cast<std::size_t>(rounds));
+}
+
+// ---- The source itself --------------------------------------------------------------------------
+
+// The kernel gives a number away only when it was closed, but orders nothing for the language: here
+// a relaxed turn does as much. The thread sanitizer sees whether the source orders the rest.
+TEST(IoSourceStress, NumberThatIsGivenAway_BringsItsSourceAlong) {
+  constexpr int number = 70'001;  // no descriptor of ours
+  constexpr int lives = 2'000;
+  std::atomic<int> turn{0};
+  const auto use = [&](int mine) {
+    for (int life = mine; life < lives; life += 2) {
+      while (turn.load(std::memory_order_relaxed) != life) std::this_thread::yield();
+      detail::io_source* source = detail::io_source::open(number, true);
+      EXPECT_EQ(source->fd(), number);
+      EXPECT_TRUE(source->take_ready(detail::io_direction::read));
+      source->close();
+      turn.store(life + 1, std::memory_order_relaxed);
+    }
+  };
+
+  std::thread other(use, 1);
+  use(0);
+  other.join();
 }
 
 }  // namespace
