@@ -32,7 +32,7 @@ struct generator_promise_base : promise_with_block<void>, open_generator {
       self.state = progress::yielded;
       return std::exchange(self.continuation, nullptr);
     }
-    /// Closing is a cancellation of the generator alone.
+    /// aclose() and athrow() go on with an exception, of the generator alone.
     void await_resume() const {
       if (self.raised) std::rethrow_exception(std::exchange(self.raised, nullptr));
     }

@@ -100,13 +100,15 @@ TEST_P(AsyncGenerator, Failure_IsRethrownOnceAndEndsIt) {
   });
 }
 
+async_generator<int> tells_that_it_runs(bool& ran) {
+  ran = true;
+  co_yield 1;
+}
+
 TEST_P(AsyncGenerator, NothingRuns_BeforeTheFirstNext) {
   run([]() -> task<> {
     bool ran = false;
-    auto lazy = [](bool& flag) -> async_generator<int> {
-      flag = true;
-      co_yield 1;
-    }(ran);
+    auto lazy = tells_that_it_runs(ran);
     EXPECT_FALSE(ran);
 
     co_await lazy.aclose();
@@ -312,10 +314,7 @@ TEST_P(AsyncGenerator, ThrownExceptionThatIsNotCaught_EndsTheGenerator) {
 TEST_P(AsyncGenerator, ExceptionThrownBeforeTheStart_KeepsItFromRunning) {
   run([]() -> task<> {
     bool ran = false;
-    auto numbers = [](bool& begun) -> async_generator<int> {
-      begun = true;
-      co_yield 1;
-    }(ran);
+    auto numbers = tells_that_it_runs(ran);
 
     const auto thrown = co_await catch_all(numbers.athrow(some_error()));
     const auto after = co_await numbers.next();

@@ -209,21 +209,28 @@ TEST_P(AsyncWith, ExitThatSaysTrue_EndsTheException) {
 
 // ---- Cancellation -------------------------------------------------------------------------------
 
+/// How a task ends that is cancelled in the body.
+template <class R>
+task<ending> cancelled_inside(R resource) {
+  event never, inside;
+  auto cancelled = spawn([&]() -> task<> {
+    const auto body = [&]() -> task<> {
+      inside.set();
+      co_await never.wait();
+    };
+    co_await async_with(std::move(resource), body);
+  });
+  co_await inside.wait();
+  co_await until_waiting(cancelled);
+  cancelled.cancel();
+  co_return co_await ending_of(cancelled);
+}
+
 TEST_P(AsyncWith, CancelledBody_IsExitedAndEndsCancelled) {
   run([]() -> task<> {
     log seen;
-    event never, inside;
-    auto cancelled = spawn([&]() -> task<> {
-      co_await async_with(logged(seen), [&](logged&) -> task<> {
-        inside.set();
-        co_await never.wait();
-      });
-    });
-    co_await inside.wait();
-    co_await until_waiting(cancelled);
 
-    cancelled.cancel();
-    const ending how = co_await ending_of(cancelled);
+    const ending how = co_await cancelled_inside(logged(seen));
 
     EXPECT_EQ(how, ending::cancelled);
     EXPECT_EQ(seen, "enter exit-after-error ");
@@ -415,18 +422,8 @@ TEST_P(AsyncWith, GeneratorThatYieldsTwiceOrNever_IsAnError) {
 TEST_P(AsyncWith, CancelledBodyOfAGenerator_IsReleased) {
   run([]() -> task<> {
     log seen;
-    event never, inside;
-    auto cancelled = spawn([&]() -> task<> {
-      co_await async_with(session(seen), [&](std::string) -> task<> {
-        inside.set();
-        co_await never.wait();
-      });
-    });
-    co_await inside.wait();
-    co_await until_waiting(cancelled);
 
-    cancelled.cancel();
-    const ending how = co_await ending_of(cancelled);
+    const ending how = co_await cancelled_inside(session(seen));
 
     EXPECT_EQ(how, ending::cancelled);
     EXPECT_EQ(seen, "enter exit-after-error ");

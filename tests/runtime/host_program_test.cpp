@@ -150,16 +150,21 @@ TEST_P(HostProgram, RunThatHandlesNoInterrupts_ChangesNothingMeanwhile) {
   EXPECT_EQ(before, during);
 }
 
-TEST(HostProgramSignals, RunThatHandlesInterrupts_TakesSigintOnly) {
-  const std::vector<std::string> before = host_state();
+std::vector<std::string> state_while_interrupts_are_handled() {
   std::vector<std::string> during;
-
   weft::run(
       [&]() -> task<> {
         during = host_state();
         co_return;
       },
       {.workers = 1, .handle_sigint = true});
+  return during;
+}
+
+TEST(HostProgramSignals, RunThatHandlesInterrupts_TakesSigintOnly) {
+  const std::vector<std::string> before = host_state();
+
+  const std::vector<std::string> during = state_while_interrupts_are_handled();
 
   EXPECT_THAT(
       changes(before, during),
@@ -173,14 +178,8 @@ TEST(HostProgramSignals, HandlerOfTheProgram_StaysInCharge) {
   struct sigaction original;
   ASSERT_EQ(::sigaction(SIGINT, &own, &original), 0);
   const std::vector<std::string> before = host_state();
-  std::vector<std::string> during;
 
-  weft::run(
-      [&]() -> task<> {
-        during = host_state();
-        co_return;
-      },
-      {.workers = 1, .handle_sigint = true});
+  const std::vector<std::string> during = state_while_interrupts_are_handled();
 
   EXPECT_THAT(changes(before, during), IsEmpty());
   ASSERT_EQ(::sigaction(SIGINT, &original, nullptr), 0);
