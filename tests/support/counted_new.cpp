@@ -4,14 +4,6 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_THREAD__)
-#define WEFT_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WEFT_TSAN 1
-#endif
-#endif
-
 // Relaxed: exact where one thread allocates, or all are at rest.
 static constinit std::atomic<std::size_t> calls{0};
 

@@ -11,14 +11,6 @@
 
 #include <malloc.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define WEFT_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WEFT_TSAN 1
-#endif
-#endif
-
 namespace weft::stress {
 
 namespace {
