@@ -8,8 +8,10 @@
 #include <weft/runtime/spawn.h>
 #include <weft/runtime/task_group.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -154,6 +156,26 @@ task<std::uint64_t> grow_root(std::shared_ptr<tree> of, std::uint64_t seed, unsi
   co_return co_await grow(*of, seed, depth);
 }
 
+bool is_planned_failure(const std::exception_ptr& error);
+
+bool is_refusal(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const invalid_state_error&) {
+    return true;
+  } catch (...) {  // anything else
+    return false;
+  }
+}
+
+/// All of them, but for one refusal: that of the body, if a child fails while it still spawns.
+bool are_planned_failures(const exception_group& group) {
+  const auto& all = group.exceptions();
+  const auto planned = std::count_if(all.begin(), all.end(), is_planned_failure);
+  const auto refused = std::count_if(all.begin(), all.end(), is_refusal);
+  return planned > 0 && refused <= 1 && planned + refused == std::ssize(all);
+}
+
 /// Also one that groups have wrapped.
 bool is_planned_failure(const std::exception_ptr& error) {
   try {
@@ -161,11 +183,7 @@ bool is_planned_failure(const std::exception_ptr& error) {
   } catch (const planned_failure&) {
     return true;
   } catch (const exception_group& group) {
-    const auto& all = group.exceptions();
-    for (const std::exception_ptr& each : all) {
-      if (!is_planned_failure(each)) return false;
-    }
-    return !all.empty();
+    return are_planned_failures(group);
   } catch (...) {  // anything else
     return false;
   }
