@@ -65,7 +65,9 @@ runtime::runtime(runtime_options options, virtual_time_t)
 }
 
 runtime::~runtime() {
+  const auto until = std::chrono::steady_clock::now() + shutdown_timeout_;
   core_->shutdown(shutdown_timeout_);
+  core_->stop_blocking(until);
 }
 
 runtime& runtime::current() {

@@ -19,7 +19,8 @@ struct runtime_options {
   std::size_t workers = 0;                                // 0: one a usable CPU, at most 64
   std::size_t max_blocking_threads = 512;                 // for to_thread and its like
   std::chrono::milliseconds blocking_keep_alive{10'000};  // an idle blocking thread ends after this
-  // What is left then is reported and destroyed.
+  // What is left then is reported, and destroyed; calls on other threads that a task waits for are
+  // awaited whatever they take.
   std::chrono::milliseconds shutdown_timeout{60'000};
   bool handle_sigint = true;  // see runtime::run
   bool debug = false;

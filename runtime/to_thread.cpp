@@ -58,6 +58,7 @@ unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
 // ---- abandonable_wait ---------------------------------------------------------------------------
 
 abandonable_job::abandonable_job() noexcept {
+  self_contained = true;
   run = [](blocking_job& self) noexcept {
     auto& job = static_cast<abandonable_job&>(self);
     here.borrowed = job.values;

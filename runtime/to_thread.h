@@ -284,7 +284,8 @@ detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
 }
 
 /// As to_thread, but a cancelled await ends at once: f goes on by itself (its std::stop_token is
-/// triggered, if it takes one), and its outcome is dropped. f must own what it uses.
+/// triggered, if it takes one), and its outcome is dropped. f must own what it uses: it may outlive
+/// the runtime, whose end waits for it until runtime_options::shutdown_timeout.
 /// Cost: one allocation.
 template <class F, class... Args>
   requires blocking_job<F, Args...> && safe_in_await<F>

@@ -25,8 +25,6 @@ using ::testing::SizeIs;
 // Headers whose tests are in another file than tests/<path>_test.cpp.
 constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"runtime/detail/atomic.h", "tests/runtime/spawn_test.cpp", "an alias"},
-    covered_elsewhere{"runtime/detail/blocking_pool.h", "tests/runtime/to_thread_test.cpp",
-                      "through its only user"},
     covered_elsewhere{"runtime/detail/chaos.h", "tests/tools/stress_test.cpp",
                       "through weft-stress"},
     covered_elsewhere{"runtime/detail/context.h", "tests/runtime/context_var_test.cpp",
@@ -47,7 +45,7 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"runtime/detail/spin_lock.h", "tests/sync/channel_test.cpp",
                       "the lock of every primitive"},
     covered_elsewhere{"runtime/detail/sys.h", "tests/net/tcp_test.cpp", "which puts faults in"},
-    covered_elsewhere{"runtime/detail/threads.h", "tests/runtime/to_thread_test.cpp",
+    covered_elsewhere{"runtime/detail/threads.h", "tests/runtime/detail/blocking_pool_test.cpp",
                       "aliases of what the blocking pool is made of"},
 });
 

@@ -2,135 +2,273 @@
 
 #include "chaos.h"
 #include "sys.h"
+#include "threads.h"
 
-#include <cerrno>
+#include <exception>
+#include <mutex>
 #include <new>
-#include <system_error>
-#include <utility>
-
-#include <pthread.h>
-#include <signal.h>
 
 namespace weft::detail {
 
-struct blocking_pool::worker_thread : list_node {
-  os_thread thread;
-  os_condition wake;
-  blocking_job* handed = nullptr;  // guarded by the pool's mutex
+/// What the pool and its threads share.
+class blocking_pool::core {
+ public:
+  core(std::size_t threads_max, std::chrono::milliseconds keep_alive) noexcept
+      : threads_max_(threads_max == 0 ? 1 : threads_max), keep_alive_(keep_alive) {}
+
+  /// `self` is this core: threads that are started share it.
+  bool submit(blocking_job& job, const std::shared_ptr<core>& self) noexcept;
+  bool withdraw(blocking_job& job) noexcept;
+  std::size_t stop(std::chrono::steady_clock::time_point until) noexcept;
+  std::size_t threads() const noexcept;
+  std::size_t pending() const noexcept;
+
+ private:
+  using lock_type = std::unique_lock<os_mutex>;
+
+  struct thread_node : list_node {
+    os_thread thread;
+    parker wake;
+    bool idle = false;  // in idle_, else in working_ or departed_
+  };
+
+  // Called with mutex_ held; those that are given the lock may release it meanwhile.
+  [[nodiscard]] thread_node* send_thread(const std::shared_ptr<core>& self) noexcept;
+  bool start_thread(const std::shared_ptr<core>& self) noexcept;
+  thread_node* pop_idle() noexcept;
+  void leave_idle(thread_node& node) noexcept;
+  bool sleep(thread_node& self, lock_type& lock) noexcept;
+  void end_call(bool self_contained) noexcept;
+  void depart(thread_node& self) noexcept;
+  void join_departed() noexcept;
+  std::size_t abandon_threads() noexcept;
+
+  void serve(thread_node& self, const std::shared_ptr<core>& shared) noexcept;
+  void run_jobs(lock_type& lock, const std::shared_ptr<core>& shared) noexcept;
+
+  const std::size_t threads_max_;
+  const std::chrono::milliseconds keep_alive_;
+
+  mutable os_mutex mutex_;
+  // Guarded by mutex_.
+  intrusive_list<blocking_job> queue_;
+  intrusive_list<thread_node> idle_;  // the one that slept last in front
+  intrusive_list<thread_node> working_;
+  intrusive_list<thread_node> departed_;  // ended or about to: to be joined
+  os_condition changed_;                  // for stop(): a call or a thread has ended
+  std::size_t threads_ = 0;
+  std::size_t pending_ = 0;
+  std::size_t awaited_ = 0;  // of the pending ones, those that are not self-contained
+  // A thread was woken or started and has not looked into the queue since.
+  bool one_on_its_way_ = false;
+  bool stopped_ = false;
 };
 
-blocking_pool::blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive) noexcept
-    : threads_max_(threads_max == 0 ? 1 : threads_max), keep_alive_(keep_alive) {}
+// ---- Jobs come ----------------------------------------------------------------------------------
 
-blocking_pool::~blocking_pool() {
-  stop();
-}
-
-bool blocking_pool::submit(blocking_job& job) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (stopped_) return false;
-  if (worker_thread* idle = idle_.pop_front()) {
-    idle->handed = &job;
-    idle->wake.notify_one();  // under the lock: afterwards the thread may end
-  } else if (threads_ >= threads_max_ || !start_thread(job)) {
-    if (threads_ == 0) return false;
+bool blocking_pool::core::submit(blocking_job& job, const std::shared_ptr<core>& self) noexcept {
+  thread_node* woken = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_ || (threads_ == 0 && !start_thread(self))) return false;
     queue_.push_back(job);
+    ++pending_;
+    if (!job.self_contained) ++awaited_;
+    woken = send_thread(self);
   }
-  ++pending_;
+  chaos::point();
+  if (woken != nullptr) woken->wake.unpark();
   return true;
 }
 
-bool blocking_pool::withdraw(blocking_job& job) noexcept {
+bool blocking_pool::core::withdraw(blocking_job& job) noexcept {
   const std::lock_guard lock(mutex_);
   if (!job.linked()) return false;
   intrusive_list<blocking_job>::unlink(job);
-  --pending_;
+  end_call(job.self_contained);
   return true;
 }
 
-/// Called with mutex_ held.
-bool blocking_pool::start_thread(blocking_job& first) noexcept {
+void blocking_pool::core::end_call(bool self_contained) noexcept {
+  --pending_;
+  if (!self_contained) --awaited_;
+  if (stopped_) changed_.notify_all();
+}
+
+/// Sees to it that one thread is on its way to the queue, if there is any to be had. The caller
+/// wakes the one it is given, without the lock.
+blocking_pool::core::thread_node* blocking_pool::core::send_thread(
+    const std::shared_ptr<core>& self) noexcept {
+  if (one_on_its_way_) return nullptr;
+  if (thread_node* idle = pop_idle()) {
+    one_on_its_way_ = true;
+    return idle;
+  }
+  if (threads_ < threads_max_) (void)start_thread(self);
+  return nullptr;
+}
+
+bool blocking_pool::core::start_thread(const std::shared_ptr<core>& self) noexcept {
   if (const auto ask = sys::interposer.load(std::memory_order_relaxed);
       ask != nullptr && ask(sys::call::thread_start, -1) != 0) {
     return false;
   }
-  auto* made = new (std::nothrow) worker_thread;
+  auto* made = new (std::nothrow) thread_node;
   if (made == nullptr) return false;
-  // Signals belong to the threads of the program: a pool thread takes none.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = true;
   try {
-    made->thread = os_thread([this, made, job = &first] { serve(*made, job); });
-  } catch (const std::system_error&) {
-    started = false;
+    const sys::all_signals_blocked blocked;
+    // It waits for mutex_ first, which we hold until the node is complete.
+    made->thread = os_thread([made, shared = self] { shared->serve(*made, shared); });
+  } catch (const std::exception&) {
     delete made;
+    return false;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (started) ++threads_;
-  return started;
+  working_.push_back(*made);
+  ++threads_;
+  one_on_its_way_ = true;
+  return true;
 }
 
-void blocking_pool::serve(worker_thread& self, blocking_job* first) noexcept {
-  blocking_job* job = first;
-  {
-    // The starter holds the mutex until the thread object is complete.
-    const std::lock_guard lock(mutex_);
-  }
-  while (job != nullptr) {
+// ---- A thread -----------------------------------------------------------------------------------
+
+void blocking_pool::core::serve(thread_node& self, const std::shared_ptr<core>& shared) noexcept {
+  lock_type lock(mutex_);
+  one_on_its_way_ = false;
+  do {
+    run_jobs(lock, shared);
+  } while (sleep(self, lock));
+  depart(self);
+}
+
+/// Runs jobs until there are none.
+void blocking_pool::core::run_jobs(lock_type& lock, const std::shared_ptr<core>& shared) noexcept {
+  while (blocking_job* job = queue_.pop_front()) {
+    thread_node* woken = queue_.empty() ? nullptr : send_thread(shared);
+    lock.unlock();
+    if (woken != nullptr) woken->wake.unpark();
+    const bool self_contained = job->self_contained;
     job->run(*job);
     chaos::point();
-    std::unique_lock lock(mutex_);
-    --pending_;
-    job = next_job(self, lock);
+    lock.lock();
+    end_call(self_contained);
   }
 }
 
-/// The next job for this thread, or null when it has to end. Called with mutex_ held.
-blocking_job* blocking_pool::next_job(worker_thread& self,
-                                      std::unique_lock<os_mutex>& lock) noexcept {
-  if (blocking_job* queued = queue_.pop_front()) return queued;
-  if (!stopped_) {
-    idle_.push_front(self);
-    const auto until = std::chrono::steady_clock::now() + keep_alive_;
-    while (self.handed == nullptr && !stopped_ &&
-           self.wake.wait_until(lock, until) != std::cv_status::timeout) {
-    }
-    if (blocking_job* handed = std::exchange(self.handed, nullptr)) return handed;
-    if (self.linked()) intrusive_list<worker_thread>::unlink(self);
-    if (blocking_job* queued = queue_.pop_front()) return queued;
+/// False: nobody needed this thread for the keep-alive, or the pool stops.
+bool blocking_pool::core::sleep(thread_node& self, lock_type& lock) noexcept {
+  if (stopped_) return false;
+  intrusive_list<thread_node>::unlink(self);
+  idle_.push_front(self);
+  self.idle = true;
+  lock.unlock();
+  bool woken = self.wake.park_until(std::chrono::steady_clock::now() + keep_alive_);
+  lock.lock();
+  if (!woken && !self.idle) {  // the one who chose us is about to wake us
+    lock.unlock();
+    self.wake.park();
+    lock.lock();
+    woken = true;
   }
+  if (woken) {
+    one_on_its_way_ = false;
+  } else {
+    leave_idle(self);
+  }
+  return woken || !queue_.empty();
+}
+
+blocking_pool::core::thread_node* blocking_pool::core::pop_idle() noexcept {
+  if (idle_.empty()) return nullptr;
+  thread_node& last = *idle_.front();
+  leave_idle(last);
+  return &last;
+}
+
+void blocking_pool::core::leave_idle(thread_node& node) noexcept {
+  intrusive_list<thread_node>::unlink(node);
+  node.idle = false;
+  working_.push_back(node);
+}
+
+/// The last look at the core: afterwards it may be gone.
+void blocking_pool::core::depart(thread_node& self) noexcept {
   join_departed();
-  departed_.push_back(self);
-  if (--threads_ == 0) all_ended_.notify_all();
-  return nullptr;
+  intrusive_list<thread_node>::unlink(self);
+  if (self.thread.joinable()) {
+    departed_.push_back(self);
+  } else {
+    delete &self;  // abandoned
+  }
+  --threads_;
+  if (stopped_) changed_.notify_all();
 }
 
 /// Threads that have left are joined by the next one to leave, or by stop().
-void blocking_pool::join_departed() noexcept {
-  while (worker_thread* gone = departed_.pop_front()) {
+void blocking_pool::core::join_departed() noexcept {
+  while (thread_node* gone = departed_.pop_front()) {
     gone->thread.join();
     delete gone;
   }
 }
 
-void blocking_pool::stop() noexcept {
-  std::unique_lock lock(mutex_);
+// ---- Stop ---------------------------------------------------------------------------------------
+
+std::size_t blocking_pool::core::stop(std::chrono::steady_clock::time_point until) noexcept {
+  lock_type lock(mutex_);
   stopped_ = true;
-  while (worker_thread* idle = idle_.pop_front()) idle->wake.notify_one();
-  all_ended_.wait(lock, [this] { return threads_ == 0; });
+  while (thread_node* idle = pop_idle()) idle->wake.unpark();
+  changed_.wait_until(lock, until, [this] { return threads_ == 0; });
+  // From now on only calls that somebody waits for, and threads that are in no call.
+  changed_.wait(lock, [this] { return awaited_ == 0 && threads_ <= pending_; });
   join_departed();
+  return abandon_threads();
 }
 
-std::size_t blocking_pool::threads() const noexcept {
+/// Those in calls that nobody waits for: they end by themselves.
+std::size_t blocking_pool::core::abandon_threads() noexcept {
+  for (thread_node* each = working_.front(); each != nullptr; each = working_.after(*each)) {
+    if (each->thread.joinable()) each->thread.detach();
+  }
+  return threads_;
+}
+
+std::size_t blocking_pool::core::threads() const noexcept {
   const std::lock_guard lock(mutex_);
   return threads_;
 }
 
-std::size_t blocking_pool::pending() const noexcept {
+std::size_t blocking_pool::core::pending() const noexcept {
   const std::lock_guard lock(mutex_);
   return pending_;
+}
+
+// ---- The pool -----------------------------------------------------------------------------------
+
+blocking_pool::blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive)
+    : core_(std::make_shared<core>(threads_max, keep_alive)) {}
+
+blocking_pool::~blocking_pool() {
+  (void)stop(std::chrono::steady_clock::now());
+}
+
+bool blocking_pool::submit(blocking_job& job) noexcept {
+  return core_->submit(job, core_);
+}
+
+bool blocking_pool::withdraw(blocking_job& job) noexcept {
+  return core_->withdraw(job);
+}
+
+std::size_t blocking_pool::stop(std::chrono::steady_clock::time_point until) noexcept {
+  return core_->stop(until);
+}
+
+std::size_t blocking_pool::threads() const noexcept {
+  return core_->threads();
+}
+
+std::size_t blocking_pool::pending() const noexcept {
+  return core_->pending();
 }
 
 }  // namespace weft::detail

@@ -2,34 +2,47 @@
 
 // Threads for blocking calls: to_thread, name resolution, file operations.
 //
-// A job is an intrusive node in the object that waits for it, so submitting allocates nothing. Idle
-// threads form a stack: the one that slept last is handed the next job directly, through its own
-// slot and its own condition variable, so one job wakes one thread with warm caches, and a thread
-// whose keep-alive ends can not take a wake-up with it: "push, hand over, or start a thread" is one
-// critical section. With no idle thread and fewer than the maximum, a thread is started; beyond
-// that jobs queue first in first out, without bound in the pool itself: each waits for a task that
-// awaits it.
+// A job is an intrusive node in the object that waits for it, so submitting allocates nothing. Jobs
+// lie in one queue, first in first out, without bound in the pool itself: each belongs to a task
+// that awaits it. Idle threads form a stack: the one that slept last has the warmest caches.
+//
+// Waking: at most one thread at a time is on its way to the queue. Whoever finds it empty of such a
+// thread sends one, an idle one or a new one: submit() does, and so does a thread that takes a job
+// and leaves others behind, before it runs its own, which may block. So every job gets a thread of
+// its own soon, as long as there are threads; and many short jobs are run by few threads, without a
+// wake-up each. A thread is woken through its own parker, after the lock is released: it does not
+// run into the lock of the one who wakes it.
+//
+// A thread that has been idle for the keep-alive ends. Popping it from the stack and its look
+// whether it is still there happen under the lock, so a wake-up never goes to one that is leaving.
+//
+// Stop: what is queued runs to its end, the threads are joined. Calls that nobody waits for any
+// more, which run on beyond the time limit, are left alone: their threads own the core together
+// with the pool, and end by themselves.
 //
 // Rejected: one condition variable for all (a herd, and a lost wake-up when a timed-out thread
-// consumes it).
+// consumes it); a wake-up a job (100 short jobs cost 100 wake-ups, where four do); jobs handed to a
+// thread in particular (they wait for that thread to wake while another one becomes free).
 
 #include "intrusive_list.h"
-#include "threads.h"
 
 #include <chrono>
 #include <cstddef>
-#include <mutex>
+#include <memory>
 
 namespace weft::detail {
 
 /// One call to make. run() happens once, on a pool thread; the job may be gone when it returns.
 struct blocking_job : list_node {
   void (*run)(blocking_job& self) noexcept = nullptr;
+  /// It owns what it uses: nobody has to wait for it when the pool stops.
+  bool self_contained = false;
 };
 
 class blocking_pool {
  public:
-  blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive) noexcept;
+  blocking_pool(std::size_t threads_max, std::chrono::milliseconds keep_alive);
+  /// Stops it, whatever time the running calls take.
   ~blocking_pool();
   blocking_pool(const blocking_pool&) = delete;
   blocking_pool& operator=(const blocking_pool&) = delete;
@@ -40,33 +53,18 @@ class blocking_pool {
   /// True: the job had not begun and never will.
   bool withdraw(blocking_job& job) noexcept;
 
-  /// Runs what is queued to its end, joins all threads, refuses what comes later. Idempotent.
-  void stop() noexcept;
+  /// Refuses what comes later, runs what is queued to its end, and joins all threads. Once `until`
+  /// has passed it waits only for calls that are not self-contained. Idempotent. Returns the number
+  /// of calls that it has left running.
+  std::size_t stop(std::chrono::steady_clock::time_point until) noexcept;
 
   [[nodiscard]] std::size_t threads() const noexcept;
   /// Jobs queued or running.
   [[nodiscard]] std::size_t pending() const noexcept;
 
  private:
-  struct worker_thread;
-
-  bool start_thread(blocking_job& first) noexcept;
-  void serve(worker_thread& self, blocking_job* first) noexcept;
-  blocking_job* next_job(worker_thread& self, std::unique_lock<os_mutex>& lock) noexcept;
-  void join_departed() noexcept;
-
-  const std::size_t threads_max_;
-  const std::chrono::milliseconds keep_alive_;
-
-  mutable os_mutex mutex_;
-  // Guarded by mutex_.
-  intrusive_list<blocking_job> queue_;
-  intrusive_list<worker_thread> idle_;      // the one that slept last in front
-  intrusive_list<worker_thread> departed_;  // ended or about to: to be joined
-  os_condition all_ended_;
-  std::size_t threads_ = 0;
-  std::size_t pending_ = 0;
-  bool stopped_ = false;
+  class core;
+  std::shared_ptr<core> core_;
 };
 
 }  // namespace weft::detail

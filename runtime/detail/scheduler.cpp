@@ -5,15 +5,13 @@
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
+#include "sys.h"
 #include "wait_node.h"
 
 #include <cassert>
 #include <cstdio>
 #include <stdexcept>
 #include <utility>
-
-#include <pthread.h>
-#include <signal.h>
 
 namespace weft::detail {
 namespace {
@@ -124,7 +122,7 @@ scheduler::scheduler(scheduler_options options)
 }
 
 scheduler::~scheduler() {
-  blocking_.stop();
+  (void)blocking_.stop(std::chrono::steady_clock::now());
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
@@ -133,22 +131,13 @@ scheduler::~scheduler() {
 }
 
 void scheduler::start_threads() {
-  // Signals belong to the threads of the program: workers take none.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    for (auto& each : workers_) {
-      threads_.emplace_back([this, w = each.get()] {
-        const worker::attachment attached(*w);
-        w->run(stopping_);
-      });
-    }
-  } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
+  const sys::all_signals_blocked blocked;
+  for (auto& each : workers_) {
+    threads_.emplace_back([this, w = each.get()] {
+      const worker::attachment attached(*w);
+      w->run(stopping_);
+    });
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void scheduler::stop_threads() noexcept {
@@ -343,6 +332,17 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
   deadlock_ = false;
   timer_wheel::finish_disarm(limit);
   return round_ended();
+}
+
+void scheduler::stop_blocking(std::chrono::steady_clock::time_point until) {
+  const std::size_t left = blocking_.stop(until);
+  if (left == 0) return;
+  const std::string message =
+      "calls of to_thread(abandon_on_cancel, ...) that still run after the shutdown time-out: " +
+      std::to_string(left);
+  exception_context context;
+  context.message = message;
+  report(context);
 }
 
 bool scheduler::shutdown(std::chrono::milliseconds timeout) {

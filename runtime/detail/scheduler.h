@@ -88,6 +88,10 @@ class scheduler {
   /// is seen by the caller. False: some did not end in time; they were reported and destroyed.
   bool shutdown(std::chrono::milliseconds timeout);
 
+  /// Joins the threads for blocking calls. Calls that nobody waits for any more are left alone once
+  /// the time has come, and reported.
+  void stop_blocking(std::chrono::steady_clock::time_point until);
+
   /// Accounting; any thread.
   void count_spawn() noexcept;
   /// A forked child that will not run in place becomes a task of its own, not queued yet; its fork

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/futex.h>
+
 namespace weft::detail::sys {
 
 constinit atomic<interposer_function> interposer{nullptr};
@@ -114,6 +116,20 @@ void eventfd_signal(int fd) noexcept {
   const std::uint64_t one = 1;
   // A full counter means that a signal is pending already.
   (void)checked([&] { return ::write(fd, &one, sizeof one); });
+}
+
+void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept {
+  timespec timeout{};
+  if (timeout_ns >= 0) {
+    timeout.tv_sec = timeout_ns / 1'000'000'000;
+    timeout.tv_nsec = timeout_ns % 1'000'000'000;
+  }
+  const timespec* const limit = timeout_ns >= 0 ? &timeout : nullptr;
+  (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, nullptr, 0);
+}
+
+void futex_wake_one(const void* word) noexcept {
+  (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 int socket(int family, int type) noexcept {
@@ -345,6 +361,18 @@ void wait_readable(int fd, int milliseconds) noexcept {
   pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
   while (::poll(&wanted, 1, milliseconds) < 0 && errno == EINTR) {
   }
+}
+
+// ---- Threads ------------------------------------------------------------------------------------
+
+all_signals_blocked::all_signals_blocked() noexcept {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+all_signals_blocked::~all_signals_blocked() {
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 }  // namespace weft::detail::sys

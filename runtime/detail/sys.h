@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -53,6 +54,13 @@ int epoll_remove(int epoll, int fd) noexcept;
 int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept;
 int eventfd_create() noexcept;
 void eventfd_signal(int fd) noexcept;
+
+inline constexpr std::int64_t no_time_limit = -1;
+/// Puts this thread to sleep if the word still says `expected`, for `timeout_ns` at most. Returns
+/// for other reasons, too: look at the word again.
+void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept;
+/// The word may be gone by now: it is only an address.
+void futex_wake_one(const void* word) noexcept;
 
 int socket(int family, int type) noexcept;
 int bind(int fd, const sockaddr* address, socklen_t size) noexcept;
@@ -110,5 +118,19 @@ int process_reap(int handle, child_end& end) noexcept;
 int process_reap_pid(pid_t pid, child_end& end) noexcept;
 /// Blocks this thread until the descriptor is readable, or the time is over.
 void wait_readable(int fd, int milliseconds) noexcept;
+
+// ---- Threads ------------------------------------------------------------------------------------
+
+/// Signals belong to the threads of the program: one that is started in this scope takes none.
+class all_signals_blocked {
+ public:
+  all_signals_blocked() noexcept;
+  ~all_signals_blocked();
+  all_signals_blocked(const all_signals_blocked&) = delete;
+  all_signals_blocked& operator=(const all_signals_blocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 }  // namespace weft::detail::sys

@@ -7,6 +7,8 @@
 
 #if !defined(WEFT_MODEL)
 
+#include "parker.h"
+
 #include <condition_variable>
 #include <mutex>
 #include <thread>

@@ -60,6 +60,28 @@ class os_condition {
   model::execution::waiting_threads waiting_ = 0;
 };
 
+/// runtime/detail/parker.h; that one is a futex.
+class parker {
+ public:
+  constexpr parker() noexcept = default;
+  parker(const parker&) = delete;
+  parker& operator=(const parker&) = delete;
+
+  void park() noexcept { (void)park_here(false); }
+  template <class Time>
+  bool park_until(const Time&) noexcept {
+    return park_here(true);
+  }
+  void unpark() noexcept;
+
+ private:
+  bool park_here(bool timed) noexcept;
+
+  model::vector_clock released_;
+  model::execution::waiting_threads waiting_ = 0;
+  bool notified_ = false;
+};
+
 class os_thread {
  public:
   os_thread() noexcept = default;
@@ -74,6 +96,7 @@ class os_thread {
 
   [[nodiscard]] bool joinable() const noexcept { return number_ != none; }
   void join() noexcept;
+  void detach() noexcept { number_ = none; }
 
  private:
   static constexpr unsigned none = ~0u;
