@@ -515,11 +515,17 @@ TEST_P(TaskGroupFailure, FailuresOfNestedGroups_AreNested) {
 TEST_P(TaskGroupFailure, InnerAndOuterFailures_AreBothThere) {
   run([]() -> task<> {
     event never;
+    event child_waits;
+    const auto fail_then = [&]() -> task<> {
+      co_await child_waits.wait();
+      throw std::runtime_error("outer");
+    };
 
     auto ended = co_await catch_all(with_task_group([&](task_group& outer) -> task<> {
-      outer.spawn(fail_after(50us, "outer"));
+      outer.spawn(fail_then());
       co_await with_task_group([&](task_group& inner) -> task<> {
         auto child = co_await spawn_into(inner, fail_in_the_clean_up(never, "inner"));
+        child_waits.set();
         co_await never.wait();
       });
     }));
@@ -1306,9 +1312,10 @@ TEST_P(TaskGroupCancelled, DeadlineAroundAGroup_CancelsItsChildren) {
   run([]() -> task<> {
     std::atomic<int> cancelled{0};
     const auto limited = [&](bool waits) -> task<> {
-      const deadline limit{500us};
+      deadline limit{1h};
       co_await with_task_group([&](task_group& group) -> task<> {
         auto child = co_await spawn_into(group, wait_for_ever(cancelled));
+        limit.extend(500us);  // now that the child waits
         if (waits) co_await sleep(1h);
       });
     };
@@ -1328,17 +1335,19 @@ TEST_P(TaskGroupCancelled, RequestBehindAnExpiredDeadline_IsACancellation) {
     event clean_up;
     event never;
     std::atomic<bool> cleaning{false};
+    const auto cleans_up = [&]() -> task<> {
+      try {
+        co_await never.wait();
+      } catch (const cancelled_error&) {
+        cleaning = true;
+      }
+      co_await clean_up.wait();
+    };
     auto owner = co_await spawn_waiting([&]() -> task<> {
-      const deadline limit{100us};
-      co_await with_task_group([&](task_group& group) {
-        group.spawn([&]() -> task<> {
-          try {
-            co_await never.wait();
-          } catch (const cancelled_error&) {
-            cleaning = true;
-          }
-          co_await clean_up.wait();
-        });
+      deadline limit{1h};
+      co_await with_task_group([&](task_group& group) -> task<> {
+        auto child = co_await spawn_into(group, cleans_up());
+        limit.extend(100us);  // now that the child waits
       });
     });
     while (!cleaning) co_await sleep(20us);
@@ -1356,9 +1365,10 @@ TEST_P(TaskGroupCancelled, FailureBehindAnExpiredDeadline_InventsNoRequest) {
   run([]() -> task<> {
     event never;
     const auto limited = [&](bool waits) -> task<> {
-      const deadline limit{200us};
+      deadline limit{1h};
       co_await with_task_group([&](task_group& group) -> task<> {
         auto child = co_await spawn_into(group, fail_in_the_clean_up(never, "clean-up"));
+        limit.extend(200us);  // now that the child waits
         if (waits) co_await never.wait();
       });
     };

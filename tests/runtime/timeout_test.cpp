@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -924,9 +925,9 @@ TEST_P(Deadline, ExpiryDuringAJoin_CancelsTheTask) {
 }
 
 /// A task whose deadline expires while it waits for `wait(work)`, and that is cancelled afterwards,
-/// while `work` still cleans up.
+/// while `work` still cleans up. Empty: `work` had not begun yet when the deadline expired.
 template <class Wait>
-task<ending> ending_of_a_request_behind_an_expiry(Wait wait) {
+task<std::optional<ending>> request_behind_an_expiry(Wait wait, std::chrono::microseconds after) {
   event never;
   event clean_up;
   std::atomic<bool> cleaning{false};
@@ -941,15 +942,24 @@ task<ending> ending_of_a_request_behind_an_expiry(Wait wait) {
     throw cancelled_error();
   };
   auto waiting = spawn([&]() -> task<> {
-    const deadline limit{100us};
+    const deadline limit{after};
     co_await wait(work);
   });
-  while (!cleaning) co_await sleep(20us);
+  while (!cleaning && !waiting.done()) co_await sleep(20us);
+  if (!cleaning) co_return std::nullopt;
   co_await until_waiters(2);
 
   waiting.cancel();
   clean_up.set();
   co_return co_await ending_of(waiting);
+}
+
+template <class Wait>
+task<ending> ending_of_a_request_behind_an_expiry(Wait wait) {
+  for (auto after = 100us;; after *= 2) {
+    const auto ended = co_await request_behind_an_expiry(wait, after);
+    if (ended) co_return *ended;
+  }
 }
 
 TEST_P(Deadline, RequestBehindAnExpiryDuringAGather_IsACancellation) {
