@@ -69,6 +69,11 @@ unlink_result sleep_operation::disarm(wait_node& self) noexcept {
   return timer_wheel::disarm(sleeper.timer_) ? unlink_result::removed : unlink_result::completed;
 }
 
+std::optional<clock::time_point> time_inside() noexcept {
+  const bool inside = here.worker != nullptr || here.task != nullptr;
+  return inside ? std::optional(clock::now()) : std::nullopt;
+}
+
 }  // namespace detail
 
 void interval::check_period() const {
@@ -77,7 +82,8 @@ void interval::check_period() const {
 }
 
 task<clock::time_point> interval::tick() {
-  const clock::time_point due = next_;
+  if (!next_) next_ = clock::now();
+  const clock::time_point due = *next_;
   if (due > clock::now()) co_await sleep_until(due);
   const clock::time_point now = clock::now();
   switch (policy_) {

@@ -5,6 +5,8 @@
 #include "detail/timer_wheel.h"
 #include "spawn.h"
 
+#include <optional>
+
 namespace weft {
 
 namespace detail {
@@ -69,6 +71,13 @@ inline detail::sleep_operation sleep_until(clock::time_point when) noexcept {
   return detail::sleep_operation(when);
 }
 
+namespace detail {
+
+/// The time, inside of a runtime; none elsewhere, where nobody knows whose clock will count.
+std::optional<clock::time_point> time_inside() noexcept;
+
+}  // namespace detail
+
 /// What an interval does about ticks that nobody awaited in time.
 enum class missed_tick {
   burst,  // gives them one after the other, without waiting, until it has caught up
@@ -77,12 +86,15 @@ enum class missed_tick {
 };
 
 /// Ticks every `period`; the first tick completes at once.
+///
+/// Inside of a runtime the ticks count from where it is made. One that is made elsewhere (a global,
+/// or before run()) counts from its first tick(), on the clock of the runtime that awaits it.
 class interval {
  public:
   template <class Rep, class Period>
   explicit interval(std::chrono::duration<Rep, Period> period,
                     missed_tick policy = missed_tick::burst)
-      : period_(detail::to_clock_duration(period)), next_(clock::now()), policy_(policy) {
+      : period_(detail::to_clock_duration(period)), next_(detail::time_inside()), policy_(policy) {
     check_period();
   }
 
@@ -93,7 +105,7 @@ class interval {
   void check_period() const;
 
   clock::duration period_;
-  clock::time_point next_;
+  std::optional<clock::time_point> next_;  // none: no clock to count on yet
   missed_tick policy_;
 };
 

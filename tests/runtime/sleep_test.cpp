@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -453,6 +454,52 @@ TEST(IntervalInTime, CancelledTick_IsNotLost) {
     const auto due = co_await every.tick();
 
     EXPECT_EQ(due, begin + 10ms);
+  });
+}
+
+interval made_as_a_global(10ms);
+
+TEST(IntervalInTime, FirstTickOfAGlobal_ComesAtOnceAndTheNextAPeriodLater) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    co_await sleep(3ms);
+    const auto begin = now();
+    EXPECT_EQ(co_await made_as_a_global.tick(), begin);
+    EXPECT_EQ(co_await made_as_a_global.tick(), begin + 10ms);
+    EXPECT_EQ(now(), begin + 10ms);
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 13ms);
+}
+
+TEST(IntervalInTime, OneMadeInACallback_CountsFromThere) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto begin = now();
+    std::optional<interval> every;
+    call_soon([&] { every.emplace(10ms); });
+    co_await sleep(25ms);
+
+    EXPECT_EQ(co_await every->tick(), begin);
+    EXPECT_EQ(co_await every->tick(), begin + 10ms);
+  });
+}
+
+TEST_P(Interval, OneMadeBeforeTheRun_CountsFromItsFirstTick) {
+  interval every(1ms, missed_tick::skip);
+
+  run([&]() -> task<> {
+    co_await sleep(5ms);
+    const auto begin = now();
+
+    const auto first = co_await every.tick();
+    const auto second = co_await every.tick();
+
+    EXPECT_GE(first, begin);
+    EXPECT_EQ(second, first + 1ms);
+    EXPECT_GE(now(), second);
   });
 }
 
