@@ -4,6 +4,21 @@
 #include "../runtime/timeout.h"
 
 namespace weft {
+
+std::vector<tcp_listener> detail::listen_for_server(const socket_address& at,
+                                                    const server_options& options) {
+  const std::size_t workers = worker_count(current_scheduler("start_server()"));
+  const listen_options listening{.backlog = options.backlog,
+                                 .reuse_port = options.reuse_port || options.listener_per_worker,
+                                 .only_v6 = options.only_v6};
+  std::vector<tcp_listener> listeners;
+  listeners.push_back(tcp_listener::bind(at, listening));
+  const socket_address chosen = listeners.front().local_address();
+  while (options.listener_per_worker && listeners.size() < workers)
+    listeners.push_back(tcp_listener::bind(chosen, listening));
+  return listeners;
+}
+
 namespace {
 
 task<> close_core(std::shared_ptr<detail::server_core> core, std::chrono::milliseconds grace) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace weft {
 
@@ -19,9 +20,14 @@ struct server_options {
   int backlog = 1024;
   bool reuse_port = false;
   bool only_v6 = true;
+  // A listener for each worker instead of one for all, whose connections are accepted there. They
+  // share the address (SO_REUSEPORT): the kernel gives each connection to one of them by a hash of
+  // its addresses, and there it waits, however idle the others are. For servers of many short
+  // connections on many workers. The backlog counts for each; reuse_port is implied.
+  bool listener_per_worker = false;
 };
 
-/// A listener and the tasks that serve its connections.
+/// Listeners and the tasks that serve their connections.
 ///
 /// Dropped: it stops accepting and cancels its connections, without waiting for their end.
 /// Threads: any, one at a time.
@@ -70,12 +76,16 @@ concept connection_handler = stream_handler<F> || buffered_handler<F>;
 
 namespace detail {
 
+/// The listeners that the options ask for, at least one. Port 0: the first one decides for all.
+std::vector<tcp_listener> listen_for_server(const socket_address& at,
+                                            const server_options& options);
+
 /// A server with its handler, which lives until the last connection has ended.
 template <connection_handler Handler>
 class handler_core final : public server_core {
  public:
-  handler_core(Handler handler, tcp_listener listener, std::size_t max_connections)
-      : server_core(std::move(listener), max_connections), handler_(std::move(handler)) {}
+  handler_core(Handler handler, std::vector<tcp_listener> listeners, std::size_t max_connections)
+      : server_core(std::move(listeners), max_connections), handler_(std::move(handler)) {}
 
  private:
   task<> serve(tcp_stream stream) override {
@@ -101,10 +111,8 @@ class handler_core final : public server_core {
 /// of a runtime.
 template <connection_handler Handler>
 server start_server(Handler handler, const socket_address& at, server_options options = {}) {
-  const listen_options listening{
-      .backlog = options.backlog, .reuse_port = options.reuse_port, .only_v6 = options.only_v6};
   return server(std::make_shared<detail::handler_core<Handler>>(
-      std::move(handler), tcp_listener::bind(at, listening), options.max_connections));
+      std::move(handler), detail::listen_for_server(at, options), options.max_connections));
 }
 
 }  // namespace weft

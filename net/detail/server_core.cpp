@@ -13,17 +13,39 @@ task<> fail_with(std::exception_ptr error) {
 
 }  // namespace
 
-server_core::server_core(tcp_listener listener, std::size_t max_connections)
-    : address_(listener.local_address()),
+server_core::server_core(std::vector<tcp_listener> listeners, std::size_t max_connections)
+    : address_(listeners.front().local_address()),
       max_connections_(max_connections),
-      listener_(std::move(listener)) {}
+      accepting_(listeners.size()) {
+  doors_.reserve(listeners.size());
+  for (tcp_listener& each : listeners) doors_.emplace_back(std::move(each));
+}
 
 void server_core::start() {
-  accept_task_ = spawn(accept_connections(accepting(shared_from_this())), {.name = "accept"});
+  try {
+    for (std::size_t i = 0; i < doors_.size(); ++i) open(i);
+  } catch (...) {  // not all: then none
+    stop_accepting();
+    throw;
+  }
+}
+
+/// Starts the accepting task of this door: on the worker with its number, if there are several.
+void server_core::open(std::size_t number) {
+  door& opened = doors_[number];
+  task<> accepts = accept_connections(accepting(shared_from_this(), opened));
+  join_handle<> handle = doors_.size() == 1
+                             ? spawn(std::move(accepts), {.name = "accept"})
+                             : spawn_on(number, std::move(accepts), {.name = "accept"});
+  const std::lock_guard guard(mutex_);
+  opened.task = std::move(handle);
+  if (stopping_) opened.task.cancel();
 }
 
 void server_core::stop_accepting() noexcept {
-  accept_task_.cancel();
+  const std::lock_guard guard(mutex_);
+  stopping_ = true;
+  for (door& each : doors_) each.task.cancel();
 }
 
 void server_core::cancel_connections() noexcept {
@@ -39,26 +61,47 @@ std::size_t server_core::connections() const noexcept {
 }
 
 void server_core::check_accepting() {
-  if (!accept_task_.done() || accept_task_.cancelled()) return;
-  if (const std::exception_ptr error = accept_task_.exception()) std::rethrow_exception(error);
+  for (const door& each : doors_) {
+    if (!each.task.done() || each.task.cancelled()) continue;
+    if (const std::exception_ptr error = each.task.exception()) std::rethrow_exception(error);
+  }
 }
 
 task<> server_core::accept_connections(accepting role) {
   server_core& core = *role.core;
   for (;;) {
     while (core.full()) co_await core.room_.wait();
-    tcp_stream stream = co_await core.listener_.accept();
+    tcp_stream stream = co_await role.at.listener.accept();
+    // Another door may have taken the last place meanwhile.
+    while (!core.take_place()) co_await core.room_.wait();
     core.begin_or_report(std::move(stream));
   }
 }
 
-/// True: room_ will be set when there is room.
+/// Under mutex_. True: room_ will be set when there is room.
+bool server_core::no_room() noexcept {
+  if (max_connections_ == 0 || active_ < max_connections_) return false;
+  room_.clear();
+  return true;
+}
+
 bool server_core::full() noexcept {
   if (max_connections_ == 0) return false;
   const std::lock_guard guard(mutex_);
-  if (active_ < max_connections_) return false;
-  room_.clear();
+  return no_room();
+}
+
+bool server_core::take_place() noexcept {
+  const std::lock_guard guard(mutex_);
+  if (no_room()) return false;
+  ++active_;
   return true;
+}
+
+void server_core::give_place_back() noexcept {
+  const std::lock_guard guard(mutex_);
+  --active_;
+  room_.set();
 }
 
 /// A connection that cannot be begun (no memory, or the handler throws before it is a task) ends,
@@ -67,6 +110,7 @@ void server_core::begin_or_report(tcp_stream stream) {
   try {
     begin(std::move(stream));
   } catch (...) {  // whatever the handler throws
+    give_place_back();
     spawn(fail_with(std::current_exception()), {.name = "connection"});
   }
 }
@@ -81,7 +125,6 @@ void server_core::begin(tcp_stream stream) {
   {
     const std::lock_guard guard(mutex_);
     list_.push_back(begun);
-    ++active_;
     aborted = aborting_;
   }
   if (aborted) begun.handler.cancel();
@@ -100,14 +143,14 @@ void server_core::ended(connection& record) noexcept {
   intrusive_list<connection>::unlink(record);
   --active_;
   room_.set();
-  if (active_ == 0 && accepting_over_) quiet_.set();
+  if (active_ == 0 && accepting_ == 0) quiet_.set();
 }
 
-void server_core::accepting_ended() noexcept {
-  listener_.close();
+void server_core::accepting_ended(door& at) noexcept {
+  at.listener.close();
+  stop_accepting();
   const std::lock_guard guard(mutex_);
-  accepting_over_ = true;
-  if (active_ == 0) quiet_.set();
+  if (--accepting_ == 0 && active_ == 0) quiet_.set();
 }
 
 }  // namespace weft::detail

@@ -1,13 +1,19 @@
 #include "loopback.h"
 #include <weft/net/server.h>
 #include <weft/runtime/cancel.h>
+#include <weft/runtime/test_runtime.h>
 #include <weft/sync/event.h>
 
 #include <atomic>
+#include <cstdint>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace weft {
@@ -358,6 +364,144 @@ TEST(ServerOnFourWorkers, EchoUnderLoad_KeepsConnectionsApart) {
     co_await echoing.close();
   };
   weft::run(body, {.workers = 4});
+  expect_clean_ledger();
+}
+
+// ---- A listener for each worker -----------------------------------------------------------------
+
+/// Listening sockets of the machine on this port, over IPv4.
+std::size_t listeners_on(std::uint16_t port) {
+  std::ifstream table("/proc/net/tcp");
+  std::string line;
+  std::getline(table, line);  // titles
+  std::size_t count = 0;
+  while (std::getline(table, line)) {
+    std::istringstream words(line);
+    std::string number, local, remote, state;
+    words >> number >> local >> remote >> state;
+    const auto local_port = std::stoul(local.substr(local.find(':') + 1), nullptr, 16);
+    if (local_port == port && state == "0A") ++count;
+  }
+  return count;
+}
+
+class ListenerPerWorker : public on_loopback {};
+INSTANTIATE_TEST_SUITE_P(Workers, ListenerPerWorker,
+                         ::testing::Values(std::size_t{1}, std::size_t{2}, std::size_t{4}),
+                         [](const auto& info) { return "Workers" + std::to_string(info.param); });
+
+TEST_P(ListenerPerWorker, Listeners_AreAsManyAsWorkersAndShareOneAddress) {
+  run([&]() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0", {.listener_per_worker = true});
+    const std::uint16_t port = echoing.local_address().port();
+
+    EXPECT_EQ(listeners_on(port), GetParam());
+
+    co_await echoing.close();
+    EXPECT_EQ(listeners_on(port), 0u);
+  });
+}
+
+TEST_P(ListenerPerWorker, EachWorker_AcceptsConnections) {
+  run([&]() -> task<> {
+    std::mutex mutex;
+    std::set<std::thread::id> accepted_on;
+    server echoing = start_server(
+        // No coroutine: it runs where its connection was accepted.
+        [&](stream_reader reader, stream_writer writer) -> task<> {
+          const std::lock_guard guard(mutex);
+          accepted_on.insert(std::this_thread::get_id());
+          return echo_lines(std::move(reader), std::move(writer));
+        },
+        "127.0.0.1:0", {.listener_per_worker = true});
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 200; ++i)
+      clients.push_back(ask(echoing.local_address(), std::to_string(i)));
+
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      EXPECT_EQ(answers[i], std::to_string(i) + "\n");
+    co_await echoing.close();
+    EXPECT_EQ(accepted_on.size(), GetParam());
+  });
+}
+
+TEST_P(ListenerPerWorker, MaxConnections_AreNeverExceededAndAllAreServed) {
+  run([]() -> task<> {
+    std::atomic<int> now = 0;
+    std::atomic<bool> too_many = false;
+    server few = start_server(
+        [&](stream_reader reader, stream_writer writer) -> task<> {
+          if (++now > 2) too_many = true;
+          const std::string line = co_await reader.read_until("\n");
+          for (int i = 0; i < 20; ++i) co_await yield();
+          co_await writer.write_all(line);
+          --now;
+        },
+        "127.0.0.1:0", {.max_connections = 2, .listener_per_worker = true});
+    std::vector<task<std::string>> clients;
+    for (int i = 0; i < 60; ++i) clients.push_back(ask(few.local_address(), "q"));
+
+    const std::vector<std::string> answers = co_await gather(std::move(clients));
+
+    EXPECT_EQ(answers.size(), 60u);
+    EXPECT_FALSE(too_many);
+    co_await few.close();
+    EXPECT_EQ(few.connections(), 0u);
+  });
+}
+
+TEST_P(ListenerPerWorker, Close_LeavesNobodyListening) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0", {.listener_per_worker = true});
+    const socket_address at = echoing.local_address();
+
+    co_await echoing.close();
+
+    for (int i = 0; i < 20; ++i) {
+      const auto outcome = co_await as_result(tcp_stream::connect(at));
+      EXPECT_EQ(outcome.error_code().value(), ECONNREFUSED);
+    }
+    co_await echoing.serve_forever();
+  });
+}
+
+TEST_P(ListenerPerWorker, DroppedServer_StopsAll) {
+  run([]() -> task<> {
+    std::optional<server> echoing(
+        start_server(echo_stream, "127.0.0.1:0", {.listener_per_worker = true}));
+    const std::uint16_t port = echoing->local_address().port();
+
+    echoing.reset();
+
+    co_await until([&] { return listeners_on(port) == 0; });
+  });
+}
+
+TEST_P(ListenerPerWorker, PortOfAnotherServer_IsRefused) {
+  run([]() -> task<> {
+    server first = start_server(echo_stream, "127.0.0.1:0");
+    bool refused = false;
+    try {
+      (void)start_server(echo_stream, first.local_address(), {.listener_per_worker = true});
+    } catch (const std::system_error& error) {
+      refused = error.code().value() == EADDRINUSE;
+    }
+    EXPECT_TRUE(refused);
+    co_return;
+  });
+}
+
+TEST(ListenerPerWorkerInVirtualTime, Connection_IsServed) {
+  {
+    test_runtime rt;
+    rt.run([]() -> task<> {
+      server echoing = start_server(echo_lines, "127.0.0.1:0", {.listener_per_worker = true});
+      EXPECT_EQ(co_await ask(echoing.local_address(), "hello"), "hello\n");
+      co_await echoing.close();
+    });
+  }
   expect_clean_ledger();
 }
 

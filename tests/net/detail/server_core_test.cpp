@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace weft::detail {
 namespace {
@@ -21,11 +22,17 @@ using namespace testing;
 class ServerCore : public on_loopback {};
 INSTANTIATE_TEST_SUITE_P(Workers, ServerCore, one_and_two_workers(), workers_name);
 
+std::vector<tcp_listener> one_listener() {
+  std::vector<tcp_listener> listeners;
+  listeners.push_back(tcp_listener::bind("127.0.0.1:0"));
+  return listeners;
+}
+
 /// Each handler greets and then reads to the end of its connection.
 class greeting_core final : public server_core {
  public:
   explicit greeting_core(std::size_t max_connections = 0)
-      : server_core(tcp_listener::bind("127.0.0.1:0"), max_connections) {}
+      : server_core(one_listener(), max_connections) {}
 
   std::atomic<int> begun{0};
   std::atomic<int> cancelled{0};
