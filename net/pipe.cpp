@@ -1,9 +1,8 @@
 #include "pipe.h"
 
+#include "../runtime/detail/address_space.h"
 #include "../runtime/detail/sys.h"
 #include "../runtime/error.h"
-
-#include <cerrno>
 
 namespace weft {
 
@@ -13,7 +12,7 @@ pipe_ends pipe() {
     detail::throw_system_error(-failed, "pipe");
   detail::descriptor out(ends[0], true);
   detail::descriptor in(ends[1], true);
-  if (!out || !in) detail::throw_system_error(EMFILE, "pipe");
+  if (!out || !in) detail::throw_no_source(ends[out ? 1 : 0], "pipe");
   return {.reader = pipe_reader(std::move(out)), .writer = pipe_writer(std::move(in))};
 }
 

@@ -7,6 +7,7 @@
 
 #include "../runtime/as_result.h"
 #include "../runtime/cancel.h"
+#include "../runtime/detail/address_space.h"
 #include "../runtime/detail/child_process.h"
 #include "../runtime/detail/io_operation.h"
 #include "../runtime/gather.h"
@@ -48,8 +49,10 @@ detail::child_stream::kind kind_of(process::stream stream) noexcept {
   return detail::child_stream::kind::inherited;
 }
 
+constexpr const char* pipe_name = "pipe for a process";
+
 [[noreturn]] void fail_pipe(int error) {
-  detail::throw_system_error(error, "pipe for a process");
+  detail::throw_system_error(error, pipe_name);
 }
 
 /// A pipe of which the child gets one end.
@@ -68,7 +71,7 @@ child_pipe open_pipe(std::size_t stream) {
   const int moved = detail::sys::move_above_standard(theirs);
   made.theirs = detail::descriptor(moved, false);
   if (moved < 0) fail_pipe(-moved);
-  if (!made.ours || !made.theirs) fail_pipe(EMFILE);
+  if (!made.ours || !made.theirs) detail::throw_no_source(made.ours ? moved : ours, pipe_name);
   // The child expects its calls to wait.
   if (const int failed = detail::sys::set_blocking(made.theirs.fd()); failed < 0)
     fail_pipe(-failed);
@@ -146,7 +149,7 @@ std::shared_ptr<process::state> process::begin(std::unique_ptr<launch> what) {
   const int handle = made->child->exit_handle();
   if (handle < 0) return made;
   made->exit = detail::io_source::open(handle, true);
-  if (made->exit == nullptr) detail::throw_system_error(EMFILE, "descriptor of a process");
+  if (made->exit == nullptr) detail::throw_no_source(handle, "descriptor of a process");
   return made;
 }
 

@@ -1,5 +1,6 @@
 #include "executor.h"
 
+#include "detail/address_space.h"
 #include "detail/io_operation.h"
 #include "detail/scheduler.h"
 #include "detail/sys.h"
@@ -8,6 +9,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -118,11 +121,17 @@ thread_pool_executor::thread_pool_executor(std::size_t threads, thread_pool_opti
     for (std::size_t i = 0; i < threads; ++i) {
       const auto ask = detail::sys::interposer.load(std::memory_order_relaxed);
       if (const int error = ask == nullptr ? 0 : ask(detail::sys::call::thread_start, -1)) {
-        detail::throw_system_error(error, "start of a thread");
+        throw std::system_error(error, std::system_category());
       }
       core_->threads.emplace_back([shared = core_] { shared->serve(); });
     }
-  } catch (...) {  // those that did start must end
+  } catch (const std::system_error& error) {  // those that did start must end
+    const std::string which = "a thread_pool_executor, after " +
+                              std::to_string(core_->threads.size()) + " of " +
+                              std::to_string(threads);
+    core_->stop();
+    detail::throw_no_thread(error.code().value(), which);
+  } catch (...) {  // as above
     core_->stop();
     throw;
   }

@@ -14,6 +14,7 @@
 
 #include "signal_set.h"
 
+#include "detail/address_space.h"
 #include "detail/sys.h"
 
 #include <cerrno>
@@ -215,7 +216,7 @@ signal_set::signal_set(std::span<const int> signals) : slot_(nullptr), source_(n
   try {
     detail::open_pipe(*slot_);
     source_ = detail::io_source::open(slot_->read_end, true);
-    if (source_ == nullptr) detail::throw_system_error(EMFILE, "pipe for signals");
+    if (source_ == nullptr) detail::throw_no_source(slot_->read_end, "pipe for signals");
     detail::subscribe(*slot_, wanted);
   } catch (...) {  // nothing was caught
     if (source_ != nullptr) source_->close();

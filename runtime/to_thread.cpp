@@ -1,5 +1,6 @@
 #include "to_thread.h"
 
+#include "detail/address_space.h"
 #include "detail/context.h"
 #include "detail/scheduler.h"
 #include "error.h"
@@ -15,7 +16,7 @@ blocking_pool& pool_of(const task_state& task) noexcept {
 
 void check_accepted(job_state state) {
   if (state == job_state::refused)
-    throw_system_error(EAGAIN, "to_thread: no thread could be started");
+    throw_system_error(EAGAIN, "to_thread: no thread could be started " + thread_needs());
 }
 
 /// A task that is to be interrupted anyway sends nothing: its wait ends as soon as it begins.

@@ -1,5 +1,6 @@
 #include "connection_operations.h"
 
+#include "../../runtime/detail/address_space.h"
 #include "../../runtime/error.h"
 
 #include <algorithm>
@@ -64,7 +65,7 @@ connect_core::connect_core(descriptor socket, int fd, const socket_address& to) 
       socket_(std::move(socket)),
       no_socket_(fd < 0    ? fd
                  : socket_ ? 0
-                           : -EMFILE),
+                           : -io_source::open_error(fd)),
       to_(to) {}
 
 /// A second connect() tells how the first one went: EALREADY, then success or its error, once.
@@ -152,8 +153,9 @@ socket_stream accept_core::take() {
 
 descriptor open_socket(const socket_address& at, int type, const char* operation) {
   const int fd = sys::socket(at.data()->sa_family, type);
+  if (fd < 0) throw_system_error(-fd, operation + (" " + at.to_string()));
   descriptor socket(fd, false);
-  if (!socket) throw_system_error(fd < 0 ? -fd : EMFILE, operation + (" " + at.to_string()));
+  if (!socket) throw_no_source(fd, operation + (" " + at.to_string()));
   return socket;
 }
 

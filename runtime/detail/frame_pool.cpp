@@ -1,6 +1,8 @@
 #include "frame_pool.h"
 
+#include "address_space.h"
 #include "atomic.h"
+#include "intrusive_list.h"
 #include "task_state.h"
 
 #include <algorithm>
@@ -106,7 +108,30 @@ struct batch_list {
   }
 };
 
-struct thread_cache;
+/// The lists of one thread.
+struct thread_cache : list_node {
+  struct list {
+    free_block* head = nullptr;
+    //   written by  this thread only (load, add, store)
+    //   read by     take_usage, any thread
+    //   pairing     none; relaxed: a statistic, exact only at rest
+    atomic<std::size_t> count{0};
+
+    [[nodiscard]] std::size_t size() const noexcept {
+      return count.load(std::memory_order_relaxed);
+    }
+    void resize(std::size_t size) noexcept { count.store(size, std::memory_order_relaxed); }
+  };
+  list lists[class_count];
+
+  thread_cache() noexcept;
+  ~thread_cache();
+  thread_cache(const thread_cache&) = delete;
+  thread_cache& operator=(const thread_cache&) = delete;
+
+  void refill(std::size_t size_class);
+  void spill(std::size_t size_class) noexcept;
+};
 
 /// What all threads share. Never destroyed: frames may die in static destructors.
 struct central {
@@ -123,42 +148,19 @@ struct central {
     void* memory;
     std::size_t bytes;
   };
-  std::vector<large_block> large;  // blocks beyond the largest class, live ones only
-  std::vector<thread_cache*> caches;
-  std::size_t cut[class_count] = {};  // blocks of each class that exist, in use or free
+  std::vector<large_block> large;       // blocks beyond the largest class, live ones only
+  intrusive_list<thread_cache> caches;  // a list: a thread that only frees must not allocate
+  std::size_t cut[class_count] = {};    // blocks of each class that exist, in use or free
 };
 central& shared() {
   static central& instance = *new central;
   return instance;
 }
 
-/// The lists of one thread.
-struct thread_cache {
-  struct list {
-    free_block* head = nullptr;
-    //   written by  this thread only (load, add, store)
-    //   read by     take_usage, any thread
-    //   pairing     none; relaxed: a statistic, exact only at rest
-    atomic<std::size_t> count{0};
-
-    [[nodiscard]] std::size_t size() const noexcept {
-      return count.load(std::memory_order_relaxed);
-    }
-    void resize(std::size_t size) noexcept { count.store(size, std::memory_order_relaxed); }
-  };
-  list lists[class_count];
-
-  thread_cache() {
-    const std::lock_guard lock(shared().mutex);
-    shared().caches.push_back(this);
-  }
-  ~thread_cache();
-  thread_cache(const thread_cache&) = delete;
-  thread_cache& operator=(const thread_cache&) = delete;
-
-  void refill(std::size_t size_class);
-  void spill(std::size_t size_class) noexcept;
-};
+thread_cache::thread_cache() noexcept {
+  const std::lock_guard lock(shared().mutex);
+  shared().caches.push_back(*this);
+}
 
 constexpr std::size_t cached_max(std::size_t size_class) noexcept {
   return cached_bytes_max / bytes_of(size_class);
@@ -193,14 +195,14 @@ thread_cache::~thread_cache() {
   for (std::size_t c = 0; c < class_count; ++c) {
     if (lists[c].size() > 0) shared().spare[c].push({lists[c].head, lists[c].size()});
   }
-  std::erase(shared().caches, this);
+  intrusive_list<thread_cache>::unlink(*this);
 }
 
 /// Cuts a new slab into blocks. Its headers are zero: "no task".
 batch cut_slab(std::size_t size_class) {
   const std::size_t block_bytes = bytes_of(size_class);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(slab_bytes, slab_bytes));
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) throw out_of_memory("coroutine frames", slab_bytes);
   batch blocks;
   const std::size_t count = slab_bytes / block_bytes;
   for (std::size_t i = count; i-- > 0;) {
@@ -210,10 +212,14 @@ batch cut_slab(std::size_t size_class) {
     ++blocks.count;
     poison(block, block_bytes);
   }
-  {
+  try {
     const std::lock_guard lock(shared().mutex);
     shared().slabs.push_back({memory, block_bytes, count});
     shared().cut[size_class] += count;
+  } catch (const std::bad_alloc&) {
+    unpoison(memory, slab_bytes);
+    std::free(memory);
+    throw out_of_memory("coroutine frames", slab_bytes);
   }
   return blocks;
 }
@@ -244,10 +250,15 @@ void thread_cache::spill(std::size_t size_class) noexcept {
 void* allocate_large(std::size_t bytes) {
   const std::size_t rounded = (bytes + step_bytes - 1) / step_bytes * step_bytes;
   void* block = std::aligned_alloc(step_bytes, rounded);
-  if (block == nullptr) throw std::bad_alloc();
+  if (block == nullptr) throw out_of_memory("a large coroutine frame", rounded);
   std::memset(block, 0, header_bytes);
-  const std::lock_guard lock(shared().mutex);
-  shared().large.push_back({block, bytes});
+  try {
+    const std::lock_guard lock(shared().mutex);
+    shared().large.push_back({block, bytes});
+  } catch (const std::bad_alloc&) {
+    std::free(block);
+    throw out_of_memory("a large coroutine frame", rounded);
+  }
   return block;
 }
 void release_large(void* block) noexcept {
@@ -303,9 +314,11 @@ void release_class(void* block, std::uint8_t size_class) noexcept {
 usage take_usage() noexcept {
   const std::lock_guard lock(shared().mutex);
   usage total{};
+  intrusive_list<thread_cache>& caches = shared().caches;
   for (std::size_t c = 0; c < class_count; ++c) {
     std::size_t free_blocks = shared().spare[c].size();
-    for (const thread_cache* cache : shared().caches) free_blocks += cache->lists[c].size();
+    for (thread_cache* each = caches.front(); each != nullptr; each = caches.after(*each))
+      free_blocks += each->lists[c].size();
     const std::int64_t live =
         static_cast<std::int64_t>(shared().cut[c]) - static_cast<std::int64_t>(free_blocks);
     total.blocks += live;

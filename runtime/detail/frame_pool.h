@@ -30,8 +30,8 @@ struct task_state;
 /// still found.
 namespace frame_pool {
 
-/// At least `bytes`, which are more than the header, aligned to 64. The first sizeof(task_state) bytes keep what they held (zero in
-/// new memory). Throws std::bad_alloc.
+/// At least `bytes`, which are more than the header, aligned to 64. The first sizeof(task_state)
+/// bytes keep what they held (zero in new memory). Throws out_of_memory, a std::bad_alloc.
 [[nodiscard]] void* allocate(std::size_t bytes);
 void release(void* block, std::size_t bytes) noexcept;
 

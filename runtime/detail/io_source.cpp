@@ -3,6 +3,7 @@
 #include "chaos.h"
 
 #include <cassert>
+#include <cerrno>
 #include <new>
 
 namespace weft::detail {
@@ -56,6 +57,12 @@ io_source* io_source::open(int fd, bool read_ready) noexcept {
   source.slots_[0].store(read_ready ? ready : empty, std::memory_order_release);
   source.slots_[1].store(ready, std::memory_order_release);  // release: as above
   return &source;
+}
+
+const std::size_t io_source::part_bytes = chunk_sources * sizeof(io_source);
+
+int io_source::open_error(int fd) noexcept {
+  return static_cast<std::size_t>(fd) / chunk_sources >= chunks_max ? EMFILE : ENOMEM;
 }
 
 io_source* io_source::find(std::uint64_t tag) noexcept {

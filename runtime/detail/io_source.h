@@ -25,6 +25,7 @@
 
 #include "atomic.h"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace weft::detail {
@@ -40,9 +41,13 @@ enum class io_direction : std::uint8_t { read = 0, write = 1 };
 class alignas(64) io_source {
  public:
   /// The source of an open descriptor that nobody uses yet, made fresh. Null: the descriptor number
-  /// is beyond the table (1,048,576). `read_ready`: try to read at once rather than wait for the
+  /// is beyond the table (1,048,576), or there is no memory for its part of the table (16 KiB for
+  /// 256 numbers, made when the first of them is used). `read_ready`: try to read at once rather than wait for the
   /// first event.
   static io_source* open(int fd, bool read_ready) noexcept;
+  /// Why open() has given none: EMFILE or ENOMEM.
+  static int open_error(int fd) noexcept;
+  static const std::size_t part_bytes;  // of the table
   /// The source behind an event; null if it came too late.
   static io_source* find(std::uint64_t tag) noexcept;
 

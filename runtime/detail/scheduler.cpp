@@ -2,6 +2,7 @@
 
 #include "../error.h"
 #include "../exception_context.h"
+#include "address_space.h"
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
@@ -10,7 +11,9 @@
 
 #include <cassert>
 #include <cstdio>
+#include <new>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace weft::detail {
@@ -109,15 +112,22 @@ scheduler::scheduler(scheduler_options options)
       blocking_(options.blocking_threads_max, options.blocking_keep_alive) {
   try {
     assert(options.workers >= 1 && options.workers <= idle_set::workers_max);
-    for (unsigned i = 0; i < options.workers; ++i) {
-      workers_.push_back(std::make_unique<worker>(*this, i, options.workers == 1));
-    }
+    make_workers(options.workers);
     if (!single()) start_threads();
   } catch (...) {
     stop_threads();
     // release: the index may be used again.
     schedulers[index_].store(nullptr, std::memory_order_release);
     throw;
+  }
+}
+
+void scheduler::make_workers(unsigned count) {
+  try {
+    for (unsigned i = 0; i < count; ++i)
+      workers_.push_back(std::make_unique<worker>(*this, i, count == 1));
+  } catch (const std::bad_alloc&) {
+    throw out_of_memory("workers", sizeof(worker));
   }
 }
 
@@ -132,11 +142,19 @@ scheduler::~scheduler() {
 
 void scheduler::start_threads() {
   const sys::all_signals_blocked blocked;
-  for (auto& each : workers_) {
-    threads_.emplace_back([this, w = each.get()] {
-      const worker::attachment attached(*w);
-      w->run(stopping_);
+  threads_.reserve(workers_.size());
+  for (auto& each : workers_) start_thread(*each);
+}
+
+void scheduler::start_thread(worker& self) {
+  try {
+    threads_.emplace_back([this, &self] {
+      const worker::attachment attached(self);
+      self.run(stopping_);
     });
+  } catch (const std::system_error& error) {
+    throw_no_thread(error.code().value(),
+                    "worker " + std::to_string(self.index() + 1) + " of " + std::to_string(size()));
   }
 }
 

@@ -137,7 +137,9 @@ class scheduler {
   [[nodiscard]] std::string describe_tasks();
 
  private:
+  void make_workers(unsigned count);
   void start_threads();
+  void start_thread(worker& self);
   void stop_threads() noexcept;
   enum class round : std::uint8_t { cancels, only_waits };
   bool begin_round(round kind);
