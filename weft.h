@@ -21,6 +21,7 @@
 #include "runtime/cancel_scope.h"
 #include "runtime/clock.h"
 #include "runtime/context_var.h"
+#include "runtime/debug.h"
 #include "runtime/error.h"
 #include "runtime/executor.h"
 #include "runtime/fork.h"

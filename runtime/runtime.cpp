@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 
 #include <sched.h>
@@ -24,6 +25,11 @@ unsigned usable_cpus() noexcept {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
 }
 
+bool debug_by_environment() noexcept {
+  const char* const set = std::getenv("WEFT_DEBUG");  // NOLINT(concurrency-mt-unsafe): only read
+  return set != nullptr && *set != '\0' && std::string_view(set) != "0";
+}
+
 detail::scheduler_options core_options(const runtime_options& options) {
   detail::serve_if_pool_process();  // main() has come far enough
   if (options.workers > detail::idle_set::workers_max) {
@@ -35,6 +41,9 @@ detail::scheduler_options core_options(const runtime_options& options) {
                                       : static_cast<unsigned>(options.workers);
   core.blocking_threads_max = options.max_blocking_threads;
   core.blocking_keep_alive = options.blocking_keep_alive;
+  core.debug = options.debug || debug_by_environment();
+  core.on_deadlock = options.on_deadlock;
+  core.deadlock_patience = options.deadlock_patience;
   core.name = options.name;
   return core;
 }

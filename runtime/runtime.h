@@ -1,5 +1,6 @@
 #pragma once
 
+#include "debug.h"
 #include "exception_context.h"
 #include "metrics.h"
 #include "sleep.h"
@@ -23,11 +24,15 @@ struct runtime_options {
   // awaited whatever they take.
   std::chrono::milliseconds shutdown_timeout{60'000};
   bool handle_sigint = true;  // see runtime::run
+  // Looks for mistakes and reports them to the exception handler: see the README. Also on when the
+  // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
   std::string_view name = {};
   std::string_view trace = {};
   // Null: one line to standard error.
   void (*exception_handler)(const exception_context&) = nullptr;
+  deadlock_action on_deadlock = deadlock_action::by_mode;
+  std::chrono::milliseconds deadlock_patience{1'000};  // of a real clock; see deadlock_action
 };
 
 namespace detail {
@@ -86,7 +91,9 @@ class runtime {
   runtime& operator=(const runtime&) = delete;
 
   /// Runs `main` to its end and gives its value or rethrows its exception; other tasks go on.
-  /// Throws std::logic_error on a worker, and where another thread runs the one worker already.
+  /// Throws std::logic_error on a worker, and where another thread runs the one worker already;
+  /// deadlock_error if options.on_deadlock asks for it: `main` is left waiting then, until the
+  /// runtime ends.
   ///
   /// Where the program has no handler of its own, the first SIGINT cancels `main`, and if `main`
   /// ends by that, run() shuts the runtime down and raises SIGINT again, with its default effect. A

@@ -29,6 +29,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "through weft-stress"},
     covered_elsewhere{"runtime/detail/context.h", "tests/runtime/context_var_test.cpp",
                       "through context variables"},
+    covered_elsewhere{"runtime/detail/deadlock_watch.h", "tests/runtime/debug_test.cpp",
+                      "through runtime_options::on_deadlock"},
     covered_elsewhere{"runtime/detail/handle_observer.h", "tests/runtime/wait_test.cpp",
                       "through wait"},
     covered_elsewhere{"runtime/detail/interrupt_scope.h", "tests/runtime/cancel_scope_test.cpp",

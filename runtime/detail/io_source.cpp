@@ -166,4 +166,17 @@ std::int64_t io_source::registrations() noexcept {
   return live_registrations.load(std::memory_order_relaxed);
 }
 
+bool io_source::anyone_waits() noexcept {
+  for (const auto& each : chunks) {
+    // acquire: see chunks.
+    const io_source* chunk = each.load(std::memory_order_acquire);
+    if (chunk == nullptr) continue;
+    for (std::size_t i = 0; i < chunk_sources; ++i) {
+      for (const auto& slot : chunk[i].slots_)
+        if (slot.load(std::memory_order_relaxed) > closed) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace weft::detail

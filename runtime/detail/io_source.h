@@ -91,6 +91,8 @@ class alignas(64) io_source {
   }
 
   static std::int64_t registrations() noexcept;
+  /// Does an operation wait for any descriptor of the process? Looks at all of them.
+  static bool anyone_waits() noexcept;
 
  private:
   static constexpr std::uintptr_t empty = 0, ready = 1, closed = 2;

@@ -11,6 +11,7 @@
 
 #include <cassert>
 #include <cstdio>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -108,9 +109,14 @@ void report_unretrieved(task_state& task) noexcept {
 scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
       virtual_time_(options.virtual_time),
+      debug_(options.debug),
+      on_deadlock_(options.on_deadlock),
+      deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),
       blocking_(options.blocking_threads_max, options.blocking_keep_alive) {
   try {
+    if (on_deadlock_ == deadlock_action::by_mode)
+      on_deadlock_ = debug_ ? deadlock_action::report : deadlock_action::ignore;
     assert(options.workers >= 1 && options.workers <= idle_set::workers_max);
     make_workers(options.workers);
     if (!single()) start_threads();
@@ -251,20 +257,65 @@ struct leaving_waiter : completion_waiter {
 }  // namespace
 
 void scheduler::run_until_done(task_state& task) {
-  if (!single()) {
-    blocking_waiter waiter;
-    if (add_waiter(task, waiter)) waiter.wait();
-    return;
-  }
+  if (!single()) return wait_until_done(task);
   leaving_waiter waiter(*this);
   if (!add_waiter(task, waiter)) return;
+  deadlock_watch watch(*this, deadlock_patience_);
+  if (watches_deadlocks()) watch_ = &watch;
   run_loop();
+  watch_ = nullptr;
   if (!deadlock_) return;
   deadlock_ = false;
   remove_waiter(task, waiter);
-  throw deadlock_error(
-      "deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" +
-      describe_tasks());
+  throw deadlock_error(deadlock_text());
+}
+
+/// Of workers with threads of their own.
+void scheduler::wait_until_done(task_state& task) {
+  blocking_waiter waiter;
+  if (!add_waiter(task, waiter)) return;
+  if (!watches_deadlocks()) return waiter.wait();
+  deadlock_watch watch(*this, deadlock_patience_);
+  while (!waiter.wait_until(std::chrono::steady_clock::now() + watch.interval())) {
+    if (watch.look() && must_fail_of_deadlock() && remove_waiter(task, waiter))
+      throw deadlock_error(deadlock_text());
+  }
+}
+
+// ---- Deadlocks ----------------------------------------------------------------------------------
+
+std::string scheduler::deadlock_text() {
+  return "deadlock: nothing can run any more, no timer, I/O or blocking call is pending\n" +
+         describe_tasks();
+}
+
+/// False: it is enough to report it, which is done.
+bool scheduler::must_fail_of_deadlock() noexcept {
+  if (on_deadlock_ == deadlock_action::fail) return true;
+  const std::string text = deadlock_text();
+  exception_context context;
+  context.message = text;
+  report(context);
+  return false;
+}
+
+void scheduler::look_for_deadlock() noexcept {
+  if (watch_ != nullptr && watch_->look() && must_fail_of_deadlock()) declare_deadlock();
+}
+
+bool scheduler::stands_still() noexcept {
+  for (const auto& each : workers_) {
+    if (each->timers().size_approx() > 0 || (!single() && !each->asleep())) return false;
+  }
+  // acquire: see away.
+  return away(index_).load(std::memory_order_acquire) == 0 && blocking_.pending() == 0 &&
+         !io_source::anyone_waits();
+}
+
+std::uint64_t scheduler::steps() const noexcept {
+  std::uint64_t total = 0;
+  for (const auto& each : workers_) total += each->steps();
+  return total;
 }
 
 // ---- Interruption -------------------------------------------------------------------------------
@@ -414,7 +465,7 @@ void scheduler::destroy_survivors() {
 }
 
 std::string scheduler::describe_tasks() {
-  constexpr std::size_t listed_max = 20;
+  const std::size_t listed_max = debug_ ? std::numeric_limits<std::size_t>::max() : 20;
   std::vector<task_state*> tasks = pin_all();
   std::string text;
   for (std::size_t i = 0; i < tasks.size() && i < listed_max; ++i) {

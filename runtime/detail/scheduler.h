@@ -9,7 +9,9 @@
 // closes the generators that are still open, one after the other; then the blocking pool is joined,
 // then the workers.
 
+#include "../debug.h"
 #include "blocking_pool.h"
+#include "deadlock_watch.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -31,6 +33,9 @@ struct scheduler_options {
   std::size_t blocking_threads_max = 512;
   std::chrono::milliseconds blocking_keep_alive{10'000};
   bool virtual_time = false;
+  bool debug = false;
+  deadlock_action on_deadlock = deadlock_action::ignore;
+  std::chrono::milliseconds deadlock_patience{1'000};
   std::string name = {};
 };
 
@@ -106,6 +111,7 @@ class scheduler {
   [[nodiscard]] void* owner() const noexcept { return owner_; }
 
   [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
+  [[nodiscard]] bool debug() const noexcept { return debug_; }
   [[nodiscard]] clock::time_point* virtual_clock() noexcept {
     return virtual_time_ ? &virtual_now_ : nullptr;
   }
@@ -117,8 +123,18 @@ class scheduler {
   //   read by     the one worker of a virtual runtime (acquire): the task is in the inbox then
   static atomic<std::int32_t>& away(std::uint8_t index) noexcept;
 
-  /// Nothing can wake anybody any more (virtual time only): the loop ends, run_until_done throws.
+  /// Nothing can wake anybody any more: the loop of the single worker ends, run_until_done throws.
   void declare_deadlock() noexcept;
+  /// While the single worker of a runtime with a real clock runs a main task and looks for
+  /// deadlocks: how often; else zero.
+  [[nodiscard]] std::chrono::nanoseconds watch_interval() const noexcept {
+    return watch_ == nullptr ? std::chrono::nanoseconds(0) : watch_->interval();
+  }
+  void look_for_deadlock() noexcept;
+  /// All workers sleep, and nothing is pending that could wake one. Any thread; the single worker
+  /// does not count itself.
+  [[nodiscard]] bool stands_still() noexcept;
+  [[nodiscard]] std::uint64_t steps() const noexcept;
   /// For a destructor that waits for a fork: it cannot throw, so a deadlock ends the process with a
   /// report.
   void check_fork_can_end() noexcept;
@@ -133,7 +149,8 @@ class scheduler {
 
   /// Pins each live task of this runtime; the caller drops the handles.
   [[nodiscard]] std::vector<task_state*> pin_all();
-  /// What waits, one a line: for errors about tasks that will not end.
+  /// What waits, one a line: for errors about tasks that will not end. At most twenty, and all in
+  /// debug mode.
   [[nodiscard]] std::string describe_tasks();
 
  private:
@@ -148,11 +165,20 @@ class scheduler {
   bool close_generator();
   void destroy_survivors();
   void run_loop();
+  void wait_until_done(task_state& task);
+  [[nodiscard]] bool watches_deadlocks() const noexcept {
+    return !virtual_time_ && on_deadlock_ != deadlock_action::ignore;
+  }
+  [[nodiscard]] std::string deadlock_text();
+  bool must_fail_of_deadlock() noexcept;
   bool deliver_interrupt() noexcept;
 
   // Immutable after the constructor.
   std::uint8_t index_;
   bool virtual_time_;
+  bool debug_;
+  deadlock_action on_deadlock_;  // by_mode is resolved
+  std::chrono::milliseconds deadlock_patience_;
   std::string name_;
   void* owner_ = nullptr;
   std::vector<std::unique_ptr<worker>> workers_;
@@ -186,6 +212,7 @@ class scheduler {
   atomic<bool> loop_running_{false};
   // Written and read by the single worker's thread only.
   bool deadlock_ = false;
+  deadlock_watch* watch_ = nullptr;
   //   written by  destroy_survivors
   //   read by     workers before each step
   //   pairing     none; relaxed: they meet in the queues

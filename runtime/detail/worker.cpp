@@ -532,7 +532,7 @@ bool worker::has_ready() const noexcept {
 
 void worker::park() noexcept {
   if (scheduler_.virtual_time()) return park_in_virtual_time();
-  if (single_) return sleep(sleep_limit_ns());
+  if (single_) return park_alone();
   idle_set& idle = scheduler_.idle();
   std::int64_t limit = sleep_limit_ns();
   idle.fall_asleep(index_);
@@ -548,6 +548,15 @@ void worker::park() noexcept {
   if (!has_ready() && inbox_.empty()) return;
   end_search();
   call_watcher();
+}
+
+/// The single worker has nobody else to find out that nothing can wake it any more.
+void worker::park_alone() noexcept {
+  const std::int64_t limit = sleep_limit_ns();
+  const std::int64_t interval = scheduler_.watch_interval().count();
+  if (interval == 0) return sleep(limit);
+  sleep(limit < 0 ? interval : std::min(limit, interval));
+  if (!has_ready() && inbox_.empty()) scheduler_.look_for_deadlock();
 }
 
 /// Virtual time stands still while anything can run; then it jumps to the next timer. With neither

@@ -102,6 +102,10 @@ class worker {
   [[nodiscard]] std::uint64_t steps() const noexcept {
     return tick_.load(std::memory_order_relaxed);
   }
+  /// In its poller, or about to be. Any thread; a snapshot.
+  [[nodiscard]] bool asleep() const noexcept {
+    return state_.load(std::memory_order_relaxed) == state::asleep;
+  }
   [[nodiscard]] scheduler& home() noexcept { return scheduler_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
 
@@ -150,6 +154,7 @@ class worker {
   void park() noexcept;
   void sleep(std::int64_t timeout_ns) noexcept;
   void park_in_virtual_time() noexcept;
+  void park_alone() noexcept;
   [[nodiscard]] std::int64_t sleep_limit_ns() noexcept;
   std::size_t dispatch(std::int64_t timeout_ns) noexcept;
   void call_watcher() noexcept;

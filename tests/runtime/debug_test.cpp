@@ -1,0 +1,266 @@
+#include "runtimes.h"
+#include <weft/runtime/debug.h>
+#include <weft/runtime/executor.h>
+#include <weft/runtime/signal_set.h>
+#include <weft/runtime/sleep.h>
+#include <weft/runtime/to_thread.h>
+#include <weft/sync/event.h>
+#include <weft/sync/mutex.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace weft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+/// What a runtime has reported; outlives it.
+class reports {
+ public:
+  void listen_to(runtime& of) {
+    of.set_exception_handler([this](const exception_context& context) {
+      const std::lock_guard guard(mutex_);
+      messages_.emplace_back(context.message);
+      changed_.notify_all();
+    });
+  }
+  [[nodiscard]] std::vector<std::string> all() {
+    const std::lock_guard guard(mutex_);
+    return messages_;
+  }
+  void wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return messages_.size() >= count; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> messages_;  // guarded by mutex_
+};
+
+/// Blocks its thread for several times the patience of the tests below.
+void let_time_pass() {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, 30ms, [] { return false; });
+}
+
+// ---- Deadlocks ----------------------------------------------------------------------------------
+
+/// Of runtimes with a real clock, by their number of workers.
+class Deadlock : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  [[nodiscard]] static runtime_options options(deadlock_action action,
+                                               std::chrono::milliseconds patience = 2ms) {
+    return {.workers = GetParam(), .on_deadlock = action, .deadlock_patience = patience};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Workers, Deadlock, ::testing::Values(std::size_t{1}, std::size_t{4}),
+                         [](const auto& info) {
+                           return info.param == 1 ? "OneWorker" : "FourWorkers";
+                         });
+
+TEST_P(Deadlock, Fail_MakesRunThrowWithWhatEachTaskWaitsFor) {
+  event never;
+  std::string what;
+  {
+    runtime rt(options(deadlock_action::fail));
+    try {
+      rt.run([&]() -> task<> {
+        auto child = spawn(never.wait(), {.name = "the one in the way"});
+        co_await child;
+      });
+    } catch (const deadlock_error& error) {
+      what = error.what();
+    }
+  }
+
+  EXPECT_THAT(what, HasSubstr("main waits for a task"));
+  EXPECT_THAT(what, HasSubstr("the one in the way waits for event::wait()"));
+  EXPECT_FALSE(never.has_waiters());  // they were cancelled with the runtime
+}
+
+TEST_P(Deadlock, RuntimeAfterOne_IsUsable) {
+  event never;
+  runtime rt(options(deadlock_action::fail));
+  EXPECT_THROW(rt.run([&]() -> task<> { co_await never.wait(); }), deadlock_error);
+
+  const int value = rt.run([]() -> task<int> {
+    co_await sleep(1ms);
+    co_return 7;
+  });
+
+  EXPECT_EQ(value, 7);
+}
+
+TEST_P(Deadlock, TwoTasksThatWaitForEachOther_AreOne) {
+  mutex first, second;
+  runtime rt(options(deadlock_action::fail));
+  const auto lock_both = [](mutex& one, mutex& other) -> task<> {
+    const auto outer = co_await one.lock();
+    co_await yield();
+    while (!other.locked()) co_await yield();
+    const auto inner = co_await other.lock();
+  };
+
+  EXPECT_THROW(rt.run([&]() -> task<> {
+    auto forwards = spawn(lock_both, std::ref(first), std::ref(second));
+    auto backwards = spawn(lock_both, std::ref(second), std::ref(first));
+    co_await forwards;
+    co_await backwards;
+  }),
+               deadlock_error);
+}
+
+TEST_P(Deadlock, Report_NamesEachTaskOnceForEachStandstill) {
+  event gate;
+  runtime_options chosen = options(deadlock_action::report);
+  chosen.debug = true;
+  reports seen;
+  runtime rt(chosen);
+  seen.listen_to(rt);
+  std::thread foreign([&] {
+    seen.wait_for(1);
+    let_time_pass();  // many looks later there is no second report
+    EXPECT_EQ(seen.all().size(), 1u);
+    gate.set();
+  });
+
+  rt.run([&]() -> task<> {
+    std::vector<join_handle<>> waiting;
+    for (int i = 0; i < 30; ++i) {
+      const std::string name = "waiter " + std::to_string(i);
+      waiting.push_back(spawn(gate.wait(), {.name = name}));
+    }
+    for (auto& each : waiting) co_await each;
+  });
+
+  foreign.join();
+  const std::string message = seen.all().front();
+  for (int i = 0; i < 30; ++i)
+    EXPECT_THAT(message, HasSubstr("waiter " + std::to_string(i) + " waits for event::wait()\n"));
+}
+
+TEST_P(Deadlock, SecondStandstill_IsReportedAgain) {
+  event first, second;
+  reports seen;
+  runtime rt(options(deadlock_action::report));
+  seen.listen_to(rt);
+  std::thread foreign([&] {
+    seen.wait_for(1);
+    first.set();
+    seen.wait_for(2);
+    second.set();
+  });
+
+  rt.run([&]() -> task<> {
+    co_await first.wait();
+    co_await second.wait();
+  });
+
+  foreign.join();
+}
+
+TEST_P(Deadlock, DebugMode_Reports) {
+  event gate;
+  runtime_options chosen = options(deadlock_action::by_mode);
+  chosen.debug = true;
+  runtime rt(chosen);
+  rt.set_exception_handler([&](const exception_context& context) {
+    EXPECT_THAT(std::string(context.message), HasSubstr("deadlock"));
+    gate.set();
+  });
+
+  rt.run([&]() -> task<> { co_await gate.wait(); });
+}
+
+TEST_P(Deadlock, OnlyDebugMode_LooksUnasked) {
+  event gate;
+  reports seen;
+  runtime rt(options(deadlock_action::by_mode));
+  seen.listen_to(rt);
+  std::thread foreign([&] {
+    let_time_pass();
+    gate.set();
+  });
+
+  rt.run([&]() -> task<> { co_await gate.wait(); });
+
+  foreign.join();
+  EXPECT_TRUE(seen.all().empty());
+}
+
+// What can still come is waited for, however long it takes. None of these throws.
+
+TEST_P(Deadlock, PendingTimer_IsNone) {
+  runtime rt(options(deadlock_action::fail));
+
+  rt.run([]() -> task<> { co_await sleep(30ms); });
+}
+
+TEST_P(Deadlock, PendingDeadline_IsNone) {
+  event never;
+  runtime rt(options(deadlock_action::fail));
+
+  rt.run([&]() -> task<> {
+    const auto ended = co_await catch_all(wait_for(never.wait(), 30ms));
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+}
+
+TEST_P(Deadlock, PendingBlockingCall_IsNone) {
+  runtime rt(options(deadlock_action::fail));
+
+  rt.run([]() -> task<> { co_await to_thread(let_time_pass); });
+}
+
+TEST_P(Deadlock, JobOfAnExecutor_IsNone) {
+  thread_pool_executor pool(1);
+  runtime rt(options(deadlock_action::fail));
+
+  rt.run([&]() -> task<> {
+    co_await run_in_executor(pool, let_time_pass);
+    co_await pool.submit(let_time_pass);
+    co_await resume_on(pool);
+    let_time_pass();
+  });
+}
+
+TEST_P(Deadlock, SignalThatIsWaitedFor_IsNone) {
+  signal_set signals(SIGUSR1);
+  runtime rt(options(deadlock_action::fail));
+  std::thread foreign([] {
+    let_time_pass();
+    ::kill(::getpid(), SIGUSR1);
+  });
+
+  rt.run([&]() -> task<> { EXPECT_EQ(co_await signals.wait(), SIGUSR1); });
+
+  foreign.join();
+}
+
+TEST_P(Deadlock, LongStep_IsNone) {
+  runtime rt(options(deadlock_action::fail));
+
+  rt.run([]() -> task<> {
+    let_time_pass();
+    co_return;
+  });
+}
+
+}  // namespace
+}  // namespace weft::testing
