@@ -1,5 +1,6 @@
 #include "fork.h"
 
+#include "detail/blocking_waiter.h"
 #include "detail/scheduler.h"
 
 namespace weft::detail {

@@ -1,5 +1,6 @@
 #include "spawn.h"
 
+#include "detail/blocking_waiter.h"
 #include "detail/scheduler.h"
 
 #include <ostream>

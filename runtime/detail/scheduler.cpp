@@ -3,6 +3,7 @@
 #include "../error.h"
 #include "../exception_context.h"
 #include "address_space.h"
+#include "blocking_waiter.h"
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
@@ -538,25 +539,6 @@ void scheduler::report(const exception_context& context) noexcept {
   } catch (...) {  // a handler that fails must not take the runtime down: its report goes to stderr
     print_report(context);
   }
-}
-
-blocking_waiter::blocking_waiter() noexcept {
-  on_done = [](completion_waiter& self, task_state&) noexcept {
-    auto& waiter = static_cast<blocking_waiter&>(self);
-    const std::lock_guard lock(waiter.mutex_);
-    waiter.done_ = true;
-    waiter.changed_.notify_all();  // under the lock: afterwards the waiter may be gone
-  };
-}
-
-void blocking_waiter::wait() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return done_; });
-}
-
-bool blocking_waiter::wait_until(std::chrono::steady_clock::time_point when) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, when, [this] { return done_; });
 }
 
 }  // namespace weft::detail

@@ -237,18 +237,4 @@ class scheduler {
   std::vector<os_thread> threads_;
 };
 
-/// Calls `done` when a task ends: how a thread that is not a worker waits.
-class blocking_waiter : public completion_waiter {
- public:
-  blocking_waiter() noexcept;
-  /// True: done in time.
-  bool wait_until(std::chrono::steady_clock::time_point when);
-  void wait();
-
- private:
-  os_mutex mutex_;
-  os_condition changed_;
-  bool done_ = false;  // guarded by mutex_
-};
-
 }  // namespace weft::detail

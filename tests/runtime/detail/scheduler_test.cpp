@@ -369,23 +369,6 @@ TEST_P(Scheduler, HandlerThatThrows_LosesNoReport) {
   EXPECT_EQ(printed, "weft: the message (task 12): the cause\n");
 }
 
-// ---- Waiting from outside ----------------------------------------------------------------------
-
-TEST(BlockingWaiter, Wait_EndsWithTheTask) {
-  scheduler runs({.workers = 2});
-  event gate;
-  auto child = detail::spawn_task(runs, wait_on(gate), {}, 0);
-  detail::blocking_waiter waiter;
-  ASSERT_TRUE(detail::add_waiter(*child.state(), waiter));
-
-  EXPECT_FALSE(waiter.wait_until(std::chrono::steady_clock::now() + 1ms));
-  gate.set();
-  waiter.wait();
-
-  EXPECT_TRUE(child.done());
-  EXPECT_TRUE(waiter.wait_until(std::chrono::steady_clock::now()));
-}
-
 // ---- Signals -----------------------------------------------------------------------------------
 
 sigset_t signals_of_this_thread() {
