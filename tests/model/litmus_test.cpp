@@ -105,6 +105,21 @@ TEST(StoreBuffering, ReadModifyWritesOfOneObject_OrderTheLoads) {
   EXPECT_THAT(outcomes_of(body), UnorderedElementsAre("01", "10", "11"));
 }
 
+TEST(StoreBuffering, RelaxedWithoutStaleReads_ShowsInterleavingsOnly) {
+  std::set<outcome> seen;
+  options interleavings;
+  interleavings.stale_reads = 0;
+
+  const result found = explore(interleavings, [&] {
+    const outcome one = store_buffering(relaxed, relaxed);
+    const execution::host_memory outside;
+    seen.insert(one.c_str());
+  });
+
+  EXPECT_TRUE(found.passed() && found.complete) << found.report();
+  EXPECT_THAT(seen, UnorderedElementsAre("01", "10", "11"));
+}
+
 // ---- Message passing: data = 1, flag = 1 | read flag, read data
 
 outcome message_passing(std::memory_order write, std::memory_order read) {

@@ -56,6 +56,7 @@ std::uint64_t step_count = 0;
 unsigned preemptions = 0;
 unsigned timeouts = 0;
 unsigned spurious = 0;
+unsigned stale = 0;
 bool failed = false;
 std::string why_failed;
 std::string* trace_text = nullptr;
@@ -258,7 +259,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   running = 0;
   started = 1;
   step_count = 0;
-  preemptions = timeouts = spurious = 0;
+  preemptions = timeouts = spurious = stale = 0;
   failed = false;
   why_failed.clear();
   lowest_priority = 1000;
@@ -383,6 +384,14 @@ bool take_spurious_failure() noexcept {
   if (choose(2) == 0) return false;
   ++spurious;
   return true;
+}
+
+bool may_be_stale() noexcept {
+  const bool bounded = bounds.how == strategy::depth_first || bounds.how == strategy::replay;
+  return !bounded || stale < bounds.stale_reads;
+}
+void was_stale() noexcept {
+  ++stale;
 }
 
 unsigned start_thread(void (*run)(void*), void* argument) noexcept {

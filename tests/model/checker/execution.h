@@ -20,6 +20,9 @@ struct options {
   strategy how = strategy::depth_first;
   /// Switches away from a thread that could go on. Depth first only.
   unsigned preemptions = 2;
+  /// Operations that take another value than the newest one they could: what weak memory adds. Few
+  /// are needed to show that an order is missing. Depth first only; no bound unless said.
+  unsigned stale_reads = ~0u;
   /// Weak compare-exchanges that fail though the value was the expected one.
   unsigned spurious_failures = 0;
   /// Timed waits that end by their time-out while somebody else could go on.
@@ -66,6 +69,10 @@ void point(bool shared) noexcept;
 /// One of 0 .. total-1.
 std::uint32_t choose(std::uint32_t total) noexcept;
 bool take_spurious_failure() noexcept;
+/// May the running operation see something older than the newest? Asked before it decides; it says
+/// afterwards that it has.
+bool may_be_stale() noexcept;
+void was_stale() noexcept;
 
 unsigned start_thread(void (*run)(void*), void* argument) noexcept;
 void join_thread(unsigned thread) noexcept;

@@ -84,7 +84,11 @@ result replay(const options& bounds, const std::function<void()>& body, const st
     return found;
   }
   const std::string bound = text.substr(0, colon);
-  once.preemptions = bound[0] == unbounded ? ~0u : static_cast<unsigned>(std::stoul("0" + bound));
+  if (bound[0] == unbounded) {
+    once.preemptions = once.stale_reads = ~0u;
+  } else {
+    once.preemptions = static_cast<unsigned>(std::stoul("0" + bound));
+  }
   execution::trace_to(&found.trace);
   if (!execution::run(once, execution::mode::replay, decisions, call,
                       const_cast<void*>(static_cast<const void*>(&body))))
