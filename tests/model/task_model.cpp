@@ -1,0 +1,390 @@
+// The wait word of a task: whatever comes together, each suspension ends once, with one outcome; a
+// request that was not delivered is still there; and nobody touches a task that is gone.
+
+#include "../../runtime/detail/interrupt_scope.h"
+#include "../../runtime/detail/wait_node.h"
+#include "../../runtime/spawn.h"
+#include "around/outcome.h"
+#include "around/scheduler.h"
+#include "around/signal.h"
+#include "checker/registry.h"
+
+#include <string_view>
+
+namespace weft::model {
+namespace {
+
+using detail::atomic;
+using detail::interrupt_scope;
+
+/// A request that did not end the wait stays pending; one that came too late is refused.
+void expect_consistent(const outcome& seen, const detail::task_state& waiter, int requests) {
+  check(detail::cancelling(waiter) == requests, "a request is not counted");
+  const bool delivered = seen.how == end::cancelled;
+  check(requests > 0 || !delivered, "cancelled by nobody");
+  // One exception stands for all requests that were made before it.
+  if (!delivered) {
+    check(detail::request_pending(waiter) == (requests > 0), "a request is lost");
+  } else if (requests == 1) {
+    check(!detail::request_pending(waiter), "a request is delivered twice");
+  }
+}
+
+// ---- Waking
+
+const registered_model wake_once("Task", "WakeByAnotherThread_ResumesOnce", {.preemptions = 3}, [] {
+  scheduler runs;
+  signal awaited;
+  outcome seen;
+  const auto waiter = spawn(wait_once(awaited, seen));
+
+  run_threads([&] { runs.work(); }, [&] { awaited.set(the_value); });
+
+  check(seen.how == end::value, "no value");
+});
+
+task<> set_signal(signal& which) {
+  which.set(the_value);
+  co_return;
+}
+
+// Woken on the other worker it runs there at once, while await_suspend may still be on its way out.
+const registered_model wake_on_worker("Task", "WakeByAnotherWorker_MovesTheTask",
+                                      {.preemptions = 3}, [] {
+                                        scheduler runs(2);
+                                        signal awaited;
+                                        outcome seen;
+                                        const auto waiter = spawn(wait_once(awaited, seen));
+                                        const auto waker = spawn(set_signal(awaited));
+
+                                        run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+                                        check(seen.how == end::value, "no value");
+                                      });
+
+task<> wait_twice(signal& first, signal& second, outcome& of_first, outcome& of_second) {
+  co_await wait_once(first, of_first);
+  co_await wait_once(second, of_second);
+}
+
+const registered_model wake_twice("Task", "TwoWaitsInARow_EachHasItsOwnWake", {.preemptions = 2},
+                                  [] {
+                                    scheduler runs(2);
+                                    signal first, second;
+                                    outcome of_first, of_second;
+                                    const auto waiter =
+                                        spawn(wait_twice(first, second, of_first, of_second));
+                                    const auto waker = spawn(set_signal(first));
+
+                                    run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                [&] { second.set(the_value); });
+
+                                    check(of_first.how == end::value, "no first value");
+                                    check(of_second.how == end::value, "no second value");
+                                  });
+
+// ---- Cancelling
+
+const registered_model cancel_alone("Task", "Cancel_EndsTheWait", {.preemptions = 3}, [] {
+  scheduler runs;
+  signal never;
+  outcome seen;
+  auto waiter = spawn(wait_once(never, seen));
+  bool accepted = false;
+
+  run_threads([&] { runs.work(); }, [&] { accepted = waiter.cancel(); });
+
+  check(accepted, "it cannot have ended before");
+  // One that was cancelled before it began never runs.
+  check(waiter.cancelled() ? seen.how == end::none : seen.how == end::cancelled, "not cancelled");
+});
+
+void cancel_against_wake(unsigned cancellers) {
+  scheduler runs;
+  signal awaited;
+  outcome seen;
+  auto waiter = spawn(wait_once(awaited, seen));
+  tally accepted;
+  const auto cancel = [&] { accepted.add(waiter.cancel() ? 1 : 0); };
+  const auto set = [&] { awaited.set(the_value); };
+
+  if (cancellers == 1) {
+    run_threads([&] { runs.work(); }, set, cancel);
+  } else {
+    run_threads([&] { runs.work(); }, set, cancel, cancel);
+  }
+
+  check(awaited.is_set(), "the value is gone");
+  if (waiter.cancelled()) {
+    check(seen.how == end::none, "it has run");
+    return;
+  }
+  check(seen.how != end::none, "it has not run");
+  expect_consistent(seen, *waiter.state(), accepted.get());
+}
+
+const registered_model cancel_and_wake("Task", "CancelAgainstWake_OneOfThemEndsTheWait",
+                                       {.preemptions = 3}, [] { cancel_against_wake(1); });
+const registered_model cancels_and_wake("Task", "TwoCancelsAgainstWake_OneOfThemEndsTheWait",
+                                        {.preemptions = 2, .stale_reads = 2},
+                                        [] { cancel_against_wake(2); });
+
+task<> wait_until_cancelled(signal& first, signal& never, outcome& of_first, outcome& of_second) {
+  co_await wait_once(first, of_first);
+  if (of_first.how == end::value) co_await wait_once(never, of_second);
+}
+
+const registered_model cancel_second_wait(
+    "Task", "RequestThatCameTooLate_EndsTheNextWait", {.preemptions = 3}, [] {
+      scheduler runs;
+      signal first, never;
+      outcome of_first, of_second;
+      auto waiter = spawn(wait_until_cancelled(first, never, of_first, of_second));
+
+      run_threads([&] { runs.work(); }, [&] { first.set(the_value); }, [&] { waiter.cancel(); });
+
+      if (waiter.cancelled()) return;  // before it began
+      check((of_first.how == end::cancelled) != (of_second.how == end::cancelled),
+            "not cancelled once");
+    });
+
+// A canceller that saw the task wait may come back to a task that has ended and has no owner.
+const registered_model cancel_and_drop("Task", "CancelAgainstEnd_TouchesNothingThatIsGone",
+                                       {.preemptions = 3}, [] {
+                                         scheduler runs;
+                                         signal awaited;
+                                         outcome seen;
+                                         auto waiter = spawn(wait_once(awaited, seen));
+
+                                         run_threads([&] { runs.work(); },
+                                                     [&] { awaited.set(the_value); },
+                                                     [&] {
+                                                       waiter.cancel();
+                                                       waiter.detach();
+                                                     });
+                                       });
+
+// ---- Taking requests back
+
+task<> cancel_and_take_back(detail::task_state& waiter) {
+  detail::cancel(waiter);
+  detail::uncancel(waiter);
+  co_return;
+}
+
+// Delivered or withdrawn, but not half of each.
+const registered_model take_back(
+    "Task", "UncancelAgainstTheWait_LeavesNoRequest", {.preemptions = 2}, [] {
+      scheduler runs(2);
+      signal awaited;
+      outcome seen;
+      const auto waiter = spawn(wait_once(awaited, seen));
+      const auto other = spawn(cancel_and_take_back(*waiter.state()));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); }, [&] { awaited.set(the_value); });
+
+      check(detail::cancelling(*waiter.state()) == 0, "still counted");
+      check(!detail::request_pending(*waiter.state()), "a request is left");
+      check(waiter.cancelled() || seen.how != end::none, "no end");
+    });
+
+task<> wait_masked(signal& first, signal& never, outcome& of_first, outcome& of_second) {
+  detail::mask_requests(*detail::here.task);
+  co_await wait_once(first, of_first);
+  detail::unmask_requests(*detail::here.task);
+  co_await wait_once(never, of_second);
+}
+
+const registered_model cancel_masked(
+    "Task", "CancelOfAMaskedWait_ComesAfterIt", {.preemptions = 2}, [] {
+      scheduler runs;
+      signal first, never;
+      outcome of_first, of_second;
+      auto waiter = spawn(wait_masked(first, never, of_first, of_second));
+
+      run_threads([&] { runs.work(); }, [&] { first.set(the_value); }, [&] { waiter.cancel(); });
+
+      if (waiter.cancelled()) return;  // before it began
+      check(of_first.how == end::value, "the mask was not heeded");
+      check(of_second.how == end::cancelled, "not cancelled");
+    });
+
+// ---- Scopes that expire
+
+/// A timer that ends a scope, and tells the task when it is through: as those of production do.
+struct expiry {
+  interrupt_scope& scope;
+  atomic<bool> over{false};
+
+  void fire(detail::task_state& task) noexcept {
+    // release: see interrupt_scope::expired.
+    scope.expired.store(true, std::memory_order_release);
+    detail::interrupt(task);
+    over.store(true, std::memory_order_release);  // release: pairs with wait_until_over()
+  }
+  void wait_until_over() const noexcept {
+    while (!over.load(std::memory_order_acquire)) detail::cpu_relax();  // acquire: as above
+  }
+};
+
+task<> wait_in_scope(expiry& limit, signal& inside, signal& after, outcome& of_inside,
+                     outcome& of_after) {
+  detail::enter_scope(limit.scope);
+  co_await wait_once(inside, of_inside);
+  limit.wait_until_over();
+  detail::leave_scope(limit.scope);
+  co_await wait_once(after, of_after);
+}
+
+const registered_model expiry_alone(
+    "Task", "Expiry_EndsTheWaitInsideTheScopeOnly", {.preemptions = 3}, [] {
+      scheduler runs;
+      interrupt_scope scope;
+      expiry limit{scope};
+      signal never, after;
+      outcome of_inside, of_after;
+      const auto waiter = spawn(wait_in_scope(limit, never, after, of_inside, of_after));
+
+      run_threads([&] { runs.work(); }, [&] { limit.fire(*waiter.state()); },
+                  [&] { after.set(the_value); });
+
+      check(of_inside.how == end::timed_out, "no time-out");
+      check(of_after.how == end::value, "a time-out of the past");
+    });
+
+const registered_model expiry_and_wake(
+    "Task", "ExpiryAgainstWake_OneOfThemEndsTheWait", {.preemptions = 3}, [] {
+      scheduler runs;
+      interrupt_scope scope;
+      expiry limit{scope};
+      signal inside, after;
+      outcome of_inside, of_after;
+      after.set(the_value);
+      const auto waiter = spawn(wait_in_scope(limit, inside, after, of_inside, of_after));
+
+      run_threads([&] { runs.work(); }, [&] { limit.fire(*waiter.state()); },
+                  [&] { inside.set(the_value); });
+
+      check(of_inside.how == end::value || of_inside.how == end::timed_out, "no end");
+      check(of_after.how == end::value, "a time-out of the past");
+      check(inside.is_set(), "the value is gone");
+    });
+
+const registered_model expiry_and_cancel(
+    "Task", "ExpiryAgainstCancel_DeliversTheCancellation", {.preemptions = 2}, [] {
+      scheduler runs;
+      interrupt_scope scope;
+      expiry limit{scope};
+      signal never, after;
+      outcome of_inside, of_after;
+      after.set(the_value);
+      auto waiter = spawn(wait_in_scope(limit, never, after, of_inside, of_after));
+      bool accepted = false;
+
+      run_threads([&] { runs.work(); }, [&] { limit.fire(*waiter.state()); },
+                  [&] { accepted = waiter.cancel(); });
+
+      if (waiter.cancelled()) return;  // before it began
+      check(of_inside.how == end::cancelled || of_inside.how == end::timed_out, "no end");
+      check(of_after.how != end::timed_out, "a time-out of the past");
+      const int delivered = (of_inside.how == end::cancelled) + (of_after.how == end::cancelled);
+      check(delivered + detail::request_pending(*waiter.state()) == (accepted ? 1 : 0),
+            "a request is lost or delivered twice");
+    });
+
+task<> wait_shielded(expiry& limit, signal& inside, signal& never, outcome& of_inside,
+                     outcome& of_never) {
+  detail::enter_scope(limit.scope);
+  interrupt_scope quiet;
+  quiet.shields = true;
+  detail::enter_scope(quiet);
+  co_await wait_once(inside, of_inside);
+  detail::leave_scope(quiet);
+  co_await wait_once(never, of_never);
+  limit.wait_until_over();
+  detail::leave_scope(limit.scope);
+}
+
+const registered_model expiry_shielded(
+    "Task", "ExpiryOutsideOfAShield_ComesAfterIt", {.preemptions = 2}, [] {
+      scheduler runs;
+      interrupt_scope scope;
+      expiry limit{scope};
+      signal inside, never;
+      outcome of_inside, of_never;
+      const auto waiter = spawn(wait_shielded(limit, inside, never, of_inside, of_never));
+
+      run_threads([&] { runs.work(); }, [&] { limit.fire(*waiter.state()); },
+                  [&] { inside.set(the_value); });
+
+      check(of_inside.how == end::value, "the shield was not heeded");
+      check(of_never.how == end::timed_out, "no time-out");
+    });
+
+// ---- Visitors
+
+void visit(const detail::task_state& waiter) {
+  const char* const what = detail::waits_for(const_cast<detail::task_state&>(waiter));
+  check(what == nullptr || std::string_view(what) == "a signal", "waits for something else");
+}
+
+const registered_model visit_and_wake("Task", "VisitAgainstWake_LosesNothing", {.preemptions = 3},
+                                      [] {
+                                        scheduler runs;
+                                        signal awaited;
+                                        outcome seen;
+                                        const auto waiter = spawn(wait_once(awaited, seen));
+
+                                        run_threads([&] { runs.work(); },
+                                                    [&] { awaited.set(the_value); },
+                                                    [&] { visit(*waiter.state()); });
+
+                                        check(seen.how == end::value, "no value");
+                                      });
+
+const registered_model visit_and_cancel(
+    "Task", "VisitAgainstCancel_LosesNothing", {.preemptions = 3}, [] {
+      scheduler runs;
+      signal never;
+      outcome seen;
+      auto waiter = spawn(wait_once(never, seen));
+
+      run_threads([&] { runs.work(); }, [&] { check(waiter.cancel(), "it has not ended"); },
+                  [&] { visit(*waiter.state()); });
+
+      check(waiter.cancelled() || seen.how == end::cancelled, "not cancelled");
+    });
+
+const registered_model condemn_and_wake(
+    "Task", "LastResortAgainstWake_OneOfThemEndsTheTask", {.preemptions = 3}, [] {
+      scheduler runs;
+      signal awaited;
+      outcome seen;
+      const auto waiter = spawn(wait_once(awaited, seen));
+      bool condemned = false;
+
+      run_threads([&] { runs.work(); }, [&] { awaited.set(the_value); },
+                  [&] { condemned = detail::condemn(*waiter.state()); });
+
+      check(waiter.cancelled() == condemned, "it has not ended as it was told");
+      check(seen.how == (condemned ? end::none : end::value), "it went on");
+    });
+
+// ---- What few tasks have
+
+const registered_model ids("Task", "TwoWhoAskForItsId_GetTheSame", {.preemptions = 3}, [] {
+  scheduler runs;
+  signal awaited;
+  outcome seen;
+  const auto waiter = spawn(wait_once(awaited, seen));
+  task_id first = 0, second = 0;
+
+  run_threads([&] { first = waiter.id(); }, [&] { second = waiter.id(); });
+  awaited.set(the_value);
+  runs.work();
+
+  check(first != 0 && first == second, "another id");
+});
+
+}  // namespace
+}  // namespace weft::model
