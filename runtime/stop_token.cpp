@@ -20,13 +20,7 @@ token_hook& current_hook(task_state& task) {
   auto* known = static_cast<token_hook*>(extra.stop);
   if (known != nullptr && (!known->source.stop_requested() || cancelling(task) > 0)) return *known;
   auto* made = new token_hook;
-  {
-    const spin_guard guard(extra.lock);
-    extra.stop = made;
-  }
-  if (known != nullptr) known->drop_reference();
-  // A canceller before us may have missed the new hook; the lock orders its count before this look.
-  if (cancelling(task) > 0) made->request_stop();
+  if (set_stop_hook(task, made)) made->request_stop();
   return *made;
 }
 

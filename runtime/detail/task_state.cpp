@@ -286,8 +286,7 @@ void wake(task_state& task) noexcept {
 
 namespace {
 
-/// After the request is counted, so that a task that asks for a token meanwhile sees one or the
-/// other.
+/// After the request is counted: see set_stop_hook.
 void tell_stop_hook(task_state& task) noexcept {
   task_extra* extra = find_extra(task);
   if (extra == nullptr) return;
@@ -397,6 +396,19 @@ void mask_requests(task_state& task) noexcept {
 }
 void unmask_requests(task_state& task) noexcept {
   task.wait.fetch_and(~masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+}
+
+bool set_stop_hook(task_state& task, stop_hook* hook) {
+  task_extra& extra = extra_of(task);
+  stop_hook* before = nullptr;
+  {
+    const spin_guard guard(extra.lock);
+    before = std::exchange(extra.stop, hook);
+  }
+  if (before != nullptr) before->drop_reference();
+  // A read-modify-write, though it changes nothing: a store-load race. Either it comes after that of
+  // a canceller and sees the request, or before it, and then the canceller finds the hook.
+  return task.wait.fetch_or(0, std::memory_order_acq_rel) >= one_request;
 }
 
 const char* waits_for(task_state& task) noexcept {

@@ -292,6 +292,10 @@ void mark_retrieved(task_state& task) noexcept;
   return (task.life.load(std::memory_order_relaxed) & task_life::retrieved) != 0;
 }
 
+/// From now on cancellers tell this hook, whose reference is taken over. True: a request was there
+/// before, of which it has not heard. Owner only.
+bool set_stop_hook(task_state& task, stop_hook* hook);
+
 task_extra& extra_of(task_state& task);
 /// Null when there is none.
 task_extra* find_extra(const task_state& task) noexcept;

@@ -372,6 +372,35 @@ const registered_model condemn_and_wake(
 
 // ---- What few tasks have
 
+struct counted_hook final : detail::stop_hook {
+  explicit counted_hook(tally& told) : asked(told) {}
+  void request_stop() noexcept override { asked.add(1); }
+  tally& asked;
+};
+
+task<> change_hooks(tally& asked, bool& told) {
+  detail::task_state& self = *detail::here.task;
+  (void)detail::set_stop_hook(self, new counted_hook(asked));
+  told = detail::set_stop_hook(self, new counted_hook(asked));
+  co_return;
+}
+
+// Either the canceller tells a hook, or the task sees the request once its hook is in place.
+const registered_model stop_hooks("Task", "CancelAgainstNewStopHook_ReachesOneOfThem",
+                                  {.preemptions = 3}, [] {
+                                    scheduler runs;
+                                    tally asked;
+                                    bool told = false;
+                                    auto waiter = spawn(change_hooks(asked, told));
+                                    bool accepted = false;
+
+                                    run_threads([&] { runs.work(); },
+                                                [&] { accepted = waiter.cancel(); });
+
+                                    if (waiter.cancelled()) return;  // before it began
+                                    check(!accepted || told || asked.get() == 1, "nobody was told");
+                                  });
+
 const registered_model ids("Task", "TwoWhoAskForItsId_GetTheSame", {.preemptions = 3}, [] {
   scheduler runs;
   signal awaited;
