@@ -4,6 +4,7 @@
 
 #include "tidy_include_rules.h"
 #include "tidy_line_rules.h"
+#include "tidy_table_rules.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -266,6 +267,45 @@ TEST(TestNames, ThatAreNoSentence_AreReported) {
 
 TEST(TestNames, Project_SaysWhatIsTested) {
   expect_none(test_names_that_say_little(project()));
+}
+
+TEST(Tables, TestThatDoesNotExist_IsReported) {
+  const auto tree =
+      tree_of({{"tests/sync/a_test.cpp", "TEST(Event, Set_WakesAll) {\n"},
+               {"tests/A.md",
+                "`sync/a_test.cpp: Event.Set_WakesAll`, `Event.*`, `Event.Gone_IsGone`\n"
+                "`sync/b_test.cpp: Event.Set_WakesAll`\n"
+                "`Event.Set_WakesAll` of no file\n"}});
+
+  EXPECT_THAT(named_tests_that_do_not_exist(tree, "tests/A.md"),
+              ElementsAre("tests/A.md:1: Event.Gone_IsGone is not in tests/sync/a_test.cpp",
+                          HasSubstr("tests/A.md:2"), HasSubstr("tests/A.md:3")));
+}
+
+TEST(Tables, ProjectNamesTests_ThatExist) {
+  for (const char* document : {"tests/CONTRACTS.md", "tests/GUARANTEES.md"}) {
+    EXPECT_FALSE(project().document(document).empty()) << document;
+    expect_none(named_tests_that_do_not_exist(project(), document));
+  }
+}
+
+TEST(Tables, ContractsThatAreMissingOrMiscounted_AreReported) {
+  const auto tree = tree_of({{"tests/A.md",
+                              "| held as they are | 1 |\n"
+                              "| not met | 2 |\n"
+                              "| C1 | 1 | says | `sync/a_test.cpp: Event.Set_WakesAll` |\n"
+                              "| C3 | 1 | says | **not met**: why |\n"
+                              "| C3 | 1 | says | |\n"}});
+
+  EXPECT_THAT(
+      contracts_without_answer(tree, "tests/A.md", 4),
+      ElementsAre("tests/A.md:4: C2 was expected", "tests/A.md:5: neither a test nor a reason",
+                  "tests/A.md: ends with C3, of 4",
+                  "tests/A.md: not met: 2 are claimed, 1 are there"));
+}
+
+TEST(Tables, Project_AnswersEveryContract) {
+  expect_none(contracts_without_answer(project(), "tests/CONTRACTS.md", 272));
 }
 
 TEST(Sizes, LongFiles_AreListed) {

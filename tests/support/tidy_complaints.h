@@ -6,6 +6,7 @@
 #include "source_tree.h"
 
 #include <cstddef>
+#include <regex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,6 +27,12 @@ inline bool in_library(const source_file& file) {
 
 inline bool is_detail(const std::string& path) {
   return path.find("/detail/") != std::string::npos;
+}
+
+/// The line that begins a test: its suite and its name.
+inline const std::regex& test_declaration() {
+  static const std::regex pattern(R"(^(?:TEST|TEST_F|TEST_P|TYPED_TEST)\((\w+),\s*(\w+)\))");
+  return pattern;
 }
 
 }  // namespace weft::tidy

@@ -134,13 +134,12 @@ inline complaints unfinished_work(const source_tree& tree) {
 
 /// TEST(Semaphore, Release_WakesTheOldestWaiter): the subject, an underscore, what it does.
 inline complaints test_names_that_say_little(const source_tree& tree) {
-  static const std::regex test(R"(^(?:TEST|TEST_F|TEST_P|TYPED_TEST)\((\w+),\s*(\w+)\))");
   static const std::regex shape("[A-Z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+");
   complaints found;
   for (const auto& [path, file] : tree.files()) {
     for (std::size_t i = 0; i < file.code.size(); ++i) {
       std::smatch match;
-      if (!std::regex_search(file.code[i], match, test)) continue;
+      if (!std::regex_search(file.code[i], match, test_declaration())) continue;
       const std::string name = match[2];
       if (!std::regex_match(name, shape))
         found.push_back(at(file, i, name + " is not Subject_Behaviour"));
