@@ -1,6 +1,7 @@
 #include "runtimes.h"
 #include <weft/runtime/as_completed.h>
 #include <weft/runtime/sleep.h>
+#include <weft/runtime/timeout.h>
 #include <weft/sync/event.h>
 
 #include <gtest/gtest.h>
@@ -49,6 +50,29 @@ TEST(AsCompletedInTime, Outcomes_ComeInTheOrderOfTheirEnds) {
 
     EXPECT_EQ(values, (std::vector<int>{10, 20, 30}));
   });
+}
+
+TEST(AsCompletedInTime, LimitAroundTheLoop_CancelsAndAwaitsTheRest) {
+  test_runtime rt;
+  rt.run([&]() -> task<> {
+    bool cancelled = false;
+    std::vector<int> values;
+    const auto loop = [&]() -> task<> {
+      std::vector<task<int>> work;
+      work.push_back(after(10ms, 10));
+      work.push_back(hang(cancelled));
+      auto outcomes = as_completed(std::move(work));
+      while (auto outcome = co_await outcomes.next()) values.push_back(outcome->value());
+    };
+
+    const auto ended = co_await catch_all(timeout(50ms, loop));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_EQ(values, std::vector<int>{10});
+    EXPECT_TRUE(cancelled);
+    EXPECT_EQ(all_tasks().size(), 1u);  // ourselves
+  });
+  EXPECT_EQ(rt.clock().elapsed(), 50ms);
 }
 
 TEST_P(AsCompleted, EachOutcome_IsGivenOnce) {

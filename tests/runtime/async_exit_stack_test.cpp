@@ -1,5 +1,6 @@
 #include "runtimes.h"
 #include <weft/runtime/async_exit_stack.h>
+#include <weft/runtime/async_generator.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
 
@@ -216,6 +217,38 @@ TEST_P(ExitStack, CancelledBody_IsClosedShielded) {
 
     EXPECT_EQ(how, ending::cancelled);
     EXPECT_EQ(seen, "waited 1! ");
+  });
+}
+
+// contextlib.aclosing.
+TEST_P(ExitStack, GeneratorClosedByACallback_IsClosedOnEveryWayOut) {
+  run([]() -> task<> {
+    std::string seen;
+    const auto count = [](std::string& log) -> async_generator<int> {
+      bool closed = false;
+      try {
+        for (int i = 0;; ++i) co_yield i;
+      } catch (const cancelled_error&) {
+        closed = true;
+      }
+      if (closed) co_await append(log, "closed ");
+    };
+    const auto first_number = [&](bool fails) -> task<int> {
+      co_return co_await with_exit_stack([&](async_exit_stack& stack) -> task<int> {
+        auto numbers = std::make_shared<async_generator<int>>(count(seen));
+        stack.push_async_callback([numbers]() -> task<> { co_await numbers->aclose(); });
+        const auto number = co_await numbers->next();
+        if (fails) throw std::runtime_error("body");
+        co_return *number;
+      });
+    };
+
+    const int number = co_await first_number(false);
+    EXPECT_EQ(number, 0);
+    EXPECT_EQ(seen, "closed ");
+    const auto failed = co_await catch_all(first_number(true));
+    EXPECT_TRUE(failed.threw<std::runtime_error>());
+    EXPECT_EQ(seen, "closed closed ");
   });
 }
 

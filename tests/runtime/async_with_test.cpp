@@ -396,6 +396,26 @@ TEST_P(AsyncWith, GeneratorThatCatches_EndsTheException) {
   });
 }
 
+TEST_P(AsyncWith, GeneratorWithoutAHandler_StillRunsItsDestructors) {
+  run([]() -> task<> {
+    bool released = false;
+    struct release {
+      bool& done;
+      ~release() { done = true; }
+    };
+    const auto careless = [&]() -> async_generator<int> {
+      const release at_exit{released};
+      co_yield 1;
+    };
+
+    const auto ended = co_await catch_all(
+        async_with(careless(), [](int) -> task<> { throw std::runtime_error("body"); }));
+
+    EXPECT_TRUE(ended.threw<std::runtime_error>());
+    EXPECT_TRUE(released);
+  });
+}
+
 TEST_P(AsyncWith, GeneratorThatYieldsTwiceOrNever_IsAnError) {
   run([]() -> task<> {
     bool closed = false;

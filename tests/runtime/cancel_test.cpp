@@ -652,6 +652,33 @@ TEST_P(Cancel, RequestToAnAwaiter_CancelsTheAwaitedTaskAndWaitsForIt) {
   });
 }
 
+// share() is there for those who want otherwise.
+TEST_P(Cancel, RequestToOneOfTwoAwaiters_CancelsTheTaskForBoth) {
+  run([]() -> task<> {
+    event never;
+    int counted_by_the_other = -1;
+    auto inner = co_await spawn_waiting(wait_on, std::ref(never));
+    auto one = co_await spawn_waiting([&]() -> task<> { co_await inner; });
+    auto other = co_await spawn_waiting([&]() -> task<> {
+      try {
+        co_await inner;
+      } catch (const cancelled_error&) {
+        counted_by_the_other = this_task::cancelling();
+        throw;
+      }
+    });
+
+    one.cancel();
+    const ending of_one = co_await ending_of(one);
+    const ending of_other = co_await ending_of(other);
+
+    EXPECT_EQ(of_one, ending::cancelled);
+    EXPECT_EQ(of_other, ending::cancelled);
+    EXPECT_TRUE(inner.cancelled());
+    EXPECT_EQ(counted_by_the_other, 0);  // nobody addressed it to that one
+  });
+}
+
 TEST_P(Cancel, AwaitOfACancelledTask_RaisesTheCancellation) {
   run([]() -> task<> {
     event never;

@@ -150,6 +150,18 @@ TEST(ContextVarOutside, Variable_HasItsDefaultAndCannotBeSet) {
   EXPECT_THROW((void)word.set("nowhere"), std::logic_error);
 }
 
+TEST(ContextVarOfARuntime, MainOfALaterRun_StartsWithTheDefaults) {
+  for (const std::size_t workers : {1u, 4u}) {
+    runtime rt({.workers = workers});
+    rt.run([]() -> task<> {
+      (void)word.set("of the first run");
+      co_return;
+    });
+
+    EXPECT_EQ(rt.run(read_word()), "default");
+  }
+}
+
 TEST_P(ContextVar, Value_DiesWithTheTasksThatSeeIt) {
   run([]() -> task<> {
     static context_var<std::shared_ptr<int>> holder{nullptr};

@@ -36,6 +36,8 @@ class GatherResults : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, GatherResults, every_kind(), name_of);
 class GatherHandles : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, GatherHandles, every_kind(), name_of);
+class GatherHandlesOrder : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, GatherHandlesOrder, kinds_in_order(), name_of);
 
 task<int> value_after(clock::duration d, int value) {
   co_await sleep(d);
@@ -586,6 +588,23 @@ TEST_P(GatherHandles, Values_ComeInArgumentOrder) {
   });
 }
 
+TEST_P(GatherHandles, OneHandleTwice_FillsBothPlaces) {
+  run([]() -> task<> {
+    std::atomic<int> runs{0};
+    auto once = spawn([&]() -> task<int> {
+      ++runs;
+      co_await yield();
+      co_return 7;
+    });
+
+    const auto [a, b] = co_await gather(once, once);
+
+    EXPECT_EQ(a, 7);
+    EXPECT_EQ(b, 7);
+    EXPECT_EQ(runs.load(), 1);
+  });
+}
+
 TEST_P(GatherHandles, SecondAwait_Throws) {
   run([]() -> task<> {
     std::vector<join_handle<>> handles;
@@ -655,6 +674,64 @@ TEST_P(GatherHandles, FirstFailure_IsRethrownAtOnceAndTheOthersGoOn) {
     gate.set();
     const ending how = co_await ending_of(waiting);
     EXPECT_EQ(how, ending::value);
+  });
+}
+
+TEST_P(GatherHandles, LaterFailureOfAnother_StaysInItsHandle) {
+  for (const bool somebody_looks : {true, false}) {
+    std::atomic<int> reports{0};
+    run([&]() -> task<> {
+      runtime::current().set_exception_handler([&](const exception_context&) { ++reports; });
+      event gate;
+      auto first = spawn(fail_after(100us, "first"));
+      auto later = co_await spawn_waiting([&]() -> task<> {
+        co_await gate.wait();
+        throw std::logic_error("later");
+      });
+
+      const auto ended = co_await catch_all(gather(first, later));
+      gate.set();
+      while (!later.done()) co_await yield();
+
+      EXPECT_TRUE(ended.threw<std::runtime_error>());
+      if (somebody_looks) EXPECT_THROW(later.result(), std::logic_error);
+    });
+    EXPECT_EQ(reports.load(), somebody_looks ? 0 : 1);
+  }
+}
+
+TEST_P(GatherHandlesOrder, RequestAfterTheFailure_LeavesTheOthersAlone) {
+  run([]() -> task<> {
+    event failing_gate;
+    event gate;
+    auto failing = co_await spawn_waiting([&]() -> task<> {
+      co_await failing_gate.wait();
+      throw std::runtime_error("first");
+    });
+    auto waiting = co_await spawn_waiting(wait_on, std::ref(gate));
+    bool failed = false;
+    auto gathering = co_await spawn_waiting([&]() -> task<> {
+      try {
+        (void)co_await gather(failing, waiting);
+      } catch (const std::runtime_error&) {
+        failed = true;
+      }
+      co_await yield();
+      ADD_FAILURE() << "the request was lost";
+    });
+    failing_gate.set();
+    co_await yield();  // the gather has failed, its awaiter is ready
+
+    const bool asked = gathering.cancel();
+    const ending how = co_await ending_of(gathering);
+
+    EXPECT_TRUE(asked);
+    EXPECT_TRUE(failed);
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_FALSE(waiting.done());
+    gate.set();
+    const ending of_waiting = co_await ending_of(waiting);
+    EXPECT_EQ(of_waiting, ending::value);
   });
 }
 

@@ -1,8 +1,11 @@
 #include "runtimes.h"
+#include <weft/runtime/async_generator.h>
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/detail/scheduler.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
+#include <weft/runtime/stop_token.h>
+#include <weft/runtime/to_thread.h>
 #include <weft/sync/event.h>
 
 #include <gmock/gmock.h>
@@ -15,10 +18,12 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -161,6 +166,29 @@ TEST_P(Sigint, MainThatGoesOn_GivesItsValue) {
   };
 
   EXPECT_EXIT(run_interrupted(main), ::testing::ExitedWithCode(5), "");
+}
+
+TEST_P(Sigint, MainThatSomebodyElseCancelledToo_IsNotRaisedAgain) {
+  const auto main = []() -> task<int> {
+    std::stop_source somebody_else;
+    const cancel_on also(somebody_else.get_token());
+    try {
+      co_await sleep(1h);
+    } catch (const cancelled_error&) {
+      somebody_else.request_stop();
+      throw;
+    }
+    co_return 6;
+  };
+  const auto run_main = [&] {
+    try {
+      run_interrupted(main);
+    } catch (const cancelled_error&) {
+      std::exit(5);
+    }
+  };
+
+  EXPECT_EXIT(run_main(), ::testing::ExitedWithCode(5), "");
 }
 
 TEST_P(Sigint, SecondOne_EndsTheProcessAtOnce) {
@@ -318,6 +346,28 @@ TEST_P(Run, LeftoverTasks_AreCancelledAndAwaited) {
   EXPECT_EQ(cleaned.load(), 10);
 }
 
+TEST_P(Runtime, RunWithTasksLeftOver_GivesTheOutcomeOfMain) {
+  std::atomic<int> cancelled{0};
+  const auto main = [&](bool fails) -> task<int> {
+    auto left_over = co_await spawn_waiting([&]() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        ++cancelled;
+        throw;
+      }
+    });
+    if (fails) throw std::runtime_error("main");
+    co_return 7;
+  };
+  const runtime_options options{.workers = GetParam()};
+
+  EXPECT_EQ(weft::run(options, main, false), 7);
+  EXPECT_THROW(weft::run(options, main, true), std::runtime_error);
+
+  EXPECT_EQ(cancelled.load(), 2);
+}
+
 TEST_P(Run, TasksSpawnedByCleanUp_AreCancelledAndAwaitedToo) {
   std::atomic<int> ended{0};
   struct chain {
@@ -362,6 +412,53 @@ TEST_P(Run, FailuresInTheSweep_GoToTheHandlerAndLeaveTheOutcome) {
   });
 
   EXPECT_EQ(reports.load(), 3);
+}
+
+/// Calls on_close() when it is closed, after an await.
+async_generator<int> note_close(std::function<void()> on_close) {
+  bool closed = false;
+  try {
+    co_yield 1;
+  } catch (const cancelled_error&) {
+    closed = true;
+  }
+  if (!closed) co_return;
+  co_await yield();
+  on_close();
+}
+
+// The call waits for the generator: the run could not end if the pool were joined first.
+TEST_P(Runtime, TearDown_EndsTasksThenGeneratorsThenBlockingCalls) {
+  std::string log;  // by one after the other
+  std::atomic<bool> begun{false};
+  std::latch closed(1);
+  auto numbers = note_close([&] {
+    log += "generator ";
+    closed.count_down();
+  });
+  const auto job = [&] {
+    begun = true;
+    closed.wait();
+    log += "call ";
+  };
+
+  weft::run(
+      [&]() -> task<> {
+        auto abandoned = spawn(to_thread(abandon_on_cancel, job));
+        while (!begun) co_await yield();
+        abandoned.cancel();
+        (void)co_await ending_of(abandoned);
+        (void)co_await numbers.next();
+        auto left_over = co_await spawn_waiting([&]() -> task<> {
+          co_await try_finally(sleep_an_hour, [&]() -> task<> {
+            co_await sleep(1ms);
+            log += "task ";
+          });
+        });
+      },
+      {.workers = GetParam(), .shutdown_timeout = 10s});
+
+  EXPECT_EQ(log, "task generator call ");
 }
 
 task<> swallow_for_ever() {
@@ -476,6 +573,22 @@ TEST_P(CallSoon, CallbackIsNeverRun_OnTheCallersStack) {
   });
 }
 
+TEST_P(CallSoon, Callback_IsATaskOfItsOwn) {
+  run([]() -> task<> {
+    event called;
+    task_id inside = 0;
+    call_soon([&] {
+      inside = this_task::id();
+      called.set();
+    });
+
+    co_await called.wait();
+
+    EXPECT_NE(inside, 0u);
+    EXPECT_NE(inside, this_task::id());
+  });
+}
+
 TEST_P(CallSoon, FailureOfACallback_IsReportedAndTheRuntimeGoesOn) {
   std::atomic<int> reports{0};
   run([&]() -> task<> {
@@ -538,6 +651,21 @@ TEST_P(CallSoon, CancelOfATimerThatHasCalled_IsFalse) {
   });
 }
 
+TEST_P(CallSoon, CancelledTimers_CostNoMemory) {
+  run([]() -> task<> {
+    for (int round = 0; round < 20; ++round) {
+      std::vector<timer_handle> timers;
+      for (int i = 0; i < 100; ++i) timers.push_back(call_later(std::chrono::hours(1 + i), [] {}));
+      co_await yield();
+
+      for (auto& each : timers) EXPECT_TRUE(each.cancel());
+
+      while (all_tasks().size() > 1) co_await yield();
+      EXPECT_EQ(take_ledger().timers, 0);
+    }
+  });
+}
+
 TEST_P(CallSoon, DroppedTimer_StillCalls) {
   run([]() -> task<> {
     event called;
@@ -575,6 +703,25 @@ TEST(CallSoonOutside, CallsOfForeignThreads_AllRunInTheOrderOfEach) {
 
   EXPECT_EQ(order.size(), 500u);
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST(CallSoonStress, CancelThatMeetsTheCall_HasOneWinner) {
+  std::mt19937_64 random(stress_seed());
+  constexpr std::size_t rounds = 500;
+  std::vector<std::atomic<int>> calls(rounds);
+  std::vector<int> expected(rounds);
+  runtime rt({.workers = 4});
+
+  for (std::size_t i = 0; i < rounds; ++i) {
+    auto timer =
+        rt.call_later(std::chrono::microseconds(random() % 100), [&calls, i] { ++calls[i]; });
+    const auto until = clock::now() + std::chrono::microseconds(random() % 200);
+    while (clock::now() < until) std::this_thread::yield();
+    expected[i] = timer.cancel() ? 0 : 1;
+  }
+  rt.shutdown(10s);
+
+  for (std::size_t i = 0; i < rounds; ++i) EXPECT_EQ(calls[i], expected[i]) << "round " << i;
 }
 
 // ---- The exception handler ----------------------------------------------------------------------
@@ -845,6 +992,31 @@ TEST(RuntimeStress, ShutdownThatFindsNoTask_HasSeenWhatTheyDid) {
     EXPECT_TRUE(rt.shutdown(1s));
 
     EXPECT_EQ(written, 7);
+  }
+}
+
+// Each task of a foreign thread is swept by one shutdown or another, and none is dropped.
+TEST(RuntimeStress, SpawnsThatMeetAShutdown_AllEnd) {
+  for (const std::size_t workers : {1u, 4u}) {
+    runtime rt({.workers = workers});
+    std::atomic<int> spawning{3};
+    std::vector<std::vector<join_handle<>>> spawned(3);
+    std::vector<std::thread> spawners;
+    for (auto& mine : spawned) {
+      spawners.emplace_back([&] {
+        for (int i = 0; i < 500; ++i) mine.push_back(rt.spawn(sleep_an_hour()));
+        --spawning;
+      });
+    }
+
+    while (spawning > 0) EXPECT_TRUE(rt.shutdown(10s));
+    for (std::thread& each : spawners) each.join();
+    EXPECT_TRUE(rt.shutdown(10s));
+
+    for (const auto& by_one : spawned) {
+      for (const auto& each : by_one) EXPECT_TRUE(each.cancelled());
+    }
+    EXPECT_EQ(take_ledger().tasks, 0);
   }
 }
 

@@ -1,4 +1,5 @@
 #include "runtimes.h"
+#include <weft/runtime/gather.h>
 #include <weft/runtime/shield.h>
 #include <weft/runtime/sleep.h>
 #include <weft/sync/event.h>
@@ -126,6 +127,28 @@ TEST_P(Shield, ShieldOfATask_StartsItAndTheRuntimeOwnsIt) {
     co_await finished.wait();
 
     EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(Shield, ShieldedGather_SurvivesItsAwaiter) {
+  run([]() -> task<> {
+    event gate;
+    int got = 0;
+    event finished;
+    const auto both = [&]() -> task<> {
+      const auto [a, b] = co_await gather(seven_behind(gate), seven_behind(gate));
+      got = a + b;
+      finished.set();
+    };
+    auto outer = co_await spawn_waiting([&]() -> task<> { co_await shield(both()); });
+
+    outer.cancel();
+    const ending how = co_await ending_of(outer);
+    gate.set();
+    co_await finished.wait();
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_EQ(got, 14);
   });
 }
 

@@ -140,6 +140,19 @@ TEST_P(SleepInRealTime, LatenessBesideATaskThatYields_IsABatchMore) {
   });
 }
 
+// Looks at the descriptors are counted, no time is measured.
+TEST(SleepOfOneWorker, ShortSleeps_DoNotSpin) {
+  runtime rt({.workers = 1});
+  constexpr int sleeps = 100;
+  const std::uint64_t before = rt.metrics().reactor_polls;
+
+  rt.run([]() -> task<> {
+    for (int i = 0; i < sleeps; ++i) co_await sleep(200us);
+  });
+
+  EXPECT_LE(rt.metrics().reactor_polls - before, std::uint64_t{8} * sleeps);
+}
+
 TEST(SleepInTime, Lateness_IsNone) {
   test_runtime rt;
 

@@ -11,8 +11,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -160,6 +162,16 @@ TEST_P(WaitFor, ValueInSpiteOfTheCancellation_IsGiven) {
 
     EXPECT_EQ(got, 7);
     EXPECT_EQ(this_task::cancelling(), 0);
+  });
+}
+
+TEST_P(WaitFor, EndlessLimit_IsAPlainAwait) {
+  run([]() -> task<> {
+    const int of_clock = co_await wait_for(value_after(100us), clock::duration::max());
+    const int of_hours = co_await wait_for(value_after(100us), std::chrono::hours::max());
+
+    EXPECT_EQ(of_clock, 7);
+    EXPECT_EQ(of_hours, 7);
   });
 }
 
@@ -640,6 +652,26 @@ TEST(TimeoutInTime, LimitThatIsTakenAway_NeverComes) {
   });
 }
 
+TEST(TimeoutInTime, ScopeWithoutALimit_MayGetOneLater) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    timeout_scope scope;
+    const auto body = [&]() -> task<> {
+      co_await sleep(1h);
+      EXPECT_FALSE(scope.expired());
+      EXPECT_TRUE(scope.reschedule(now() + 10ms));
+      co_await sleep(1h);
+    };
+
+    const auto ended = co_await catch_all(timeout_at(scope, clock::time_point::max(), body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 1h + 10ms);
+}
+
 TEST_P(Timeout, Reschedule_OutsideOfTheBodyIsRefused) {
   run([]() -> task<> {
     timeout_scope scope;
@@ -660,6 +692,28 @@ TEST_P(Timeout, ExpiredScope_IsNotUsedAgain) {
     const auto again = co_await catch_all(timeout(scope, 1h, []() -> task<> { co_return; }));
 
     EXPECT_TRUE(again.threw<invalid_state_error>());
+  });
+}
+
+TEST_P(Timeout, ScopeThatIsActive_IsNotEnteredAgain) {
+  run([]() -> task<> {
+    timeout_scope scope;
+    bool refused = false;
+    const auto body = [&]() -> task<> {
+      const auto inside = [] { ADD_FAILURE() << "entered twice"; };
+      try {
+        co_await timeout(scope, 1h, inside);
+      } catch (const invalid_state_error&) {
+        refused = true;
+      }
+      co_await yield();
+    };
+
+    const auto ended = co_await catch_all(timeout(scope, 1h, body));
+
+    EXPECT_TRUE(refused);
+    EXPECT_TRUE(ended.ok());  // the active one goes on as if nothing had happened
+    EXPECT_EQ(take_ledger().timers, 0);
   });
 }
 
@@ -712,6 +766,62 @@ TEST(TimeoutInTime, TimeoutAroundATaskGroup_AwaitsItsChildren) {
   });
 
   EXPECT_EQ(cancelled, 2);
+}
+
+TEST(TimeoutInTime, FailureInTheGroupThatATimeoutEnds_ComesOutInstead) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    timeout_scope scope;
+    const auto child = []() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {
+        throw std::logic_error("clean-up");
+      }
+    };
+    const auto group = [&](task_group& g) -> task<> {
+      g.spawn(child());
+      co_await sleep(1h);
+    };
+    const auto body = [&]() -> task<> { co_await with_task_group(group); };
+
+    const auto ended = co_await catch_all(timeout(scope, 10ms, body));
+
+    EXPECT_TRUE(ended.threw<exception_group>());
+    EXPECT_TRUE(scope.expired());
+    EXPECT_EQ(this_task::cancelling(), 0);
+    co_await yield();  // the task is not left being cancelled
+  });
+
+  EXPECT_EQ(rt.clock().elapsed(), 10ms);
+}
+
+// The limit fires on any worker while the body moves it away.
+TEST(TimeoutStress, RescheduleThatSucceeds_KeepsTheOldLimitFromComing) {
+  std::mt19937_64 random(stress_seed());
+  weft::run(
+      [&]() -> task<> {
+        int moved_in_time = 0;
+        for (int round = 0; round < 500; ++round) {
+          const auto turns = random() % 20;
+          const auto body = [&](timeout_scope& scope) -> task<bool> {
+            for (std::uint64_t i = 0; i < turns; ++i) co_await yield();
+            if (!scope.reschedule(clock::time_point::max())) co_return false;
+            co_await sleep(150us);  // beyond the old limit
+            co_return true;
+          };
+
+          const auto ended =
+              co_await catch_all(timeout(std::chrono::microseconds(random() % 80), body));
+
+          EXPECT_TRUE(ended.ok() || ended.threw<timeout_error>());
+          EXPECT_EQ(this_task::cancelling(), 0);
+          moved_in_time += ended.ok() ? 1 : 0;
+        }
+        EXPECT_GT(moved_in_time, 0);
+      },
+      {.workers = 4});
 }
 
 // ---- deadline -----------------------------------------------------------------------------------

@@ -51,6 +51,22 @@ TEST_P(Wait, FirstCompleted_TellsWhichAndLeavesTheOthersRunning) {
   });
 }
 
+TEST_P(Wait, FirstCompletedOfSeveralThatAreDone_TellsAll) {
+  run([]() -> task<> {
+    event open, never;
+    open.set();
+    std::array handles{spawn(seven_behind(open)), spawn(seven_behind(never)),
+                       spawn(seven_behind(open))};
+    while (!handles[0].done() || !handles[2].done()) co_await yield();
+
+    const wait_result found = co_await wait(handles, return_when::first_completed);
+
+    EXPECT_EQ(found.done, (indices{0, 2}));
+    EXPECT_EQ(found.pending, indices{1});
+    handles[1].cancel();
+  });
+}
+
 TEST_P(Wait, AllCompleted_IsTheDefaultAndThrowsNothing) {
   run([]() -> task<> {
     event open;

@@ -120,6 +120,21 @@ TEST_P(Barrier, Reset_FailsWaitersAndLeavesItUsable) {
   });
 }
 
+TEST_P(Barrier, ResetAfterTheRelease_LeavesThoseWhoWereReleasedAlone) {
+  run([]() -> task<> {
+    barrier three(3);
+    auto a = co_await spawn_waiting(arrive, std::ref(three));
+    auto b = co_await spawn_waiting(arrive, std::ref(three));
+
+    (void)co_await three.wait();
+    three.reset();
+
+    EXPECT_EQ(co_await a, 0u);
+    EXPECT_EQ(co_await b, 1u);
+    EXPECT_FALSE(three.broken());
+  });
+}
+
 TEST_P(Barrier, Abort_FailsEverybodyUntilReset) {
   run([]() -> task<> {
     barrier two(2);
