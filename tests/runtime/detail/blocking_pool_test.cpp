@@ -182,16 +182,28 @@ TEST(BlockingPool, Stop_RunsWhatIsQueuedAndRefusesTheRest) {
 TEST(BlockingPool, CallThatSomebodyWaitsFor_IsAwaitedBeyondTheTimeLimit) {
   blocking_pool pool(2, 1s);
   bool ended = false;
-  std::latch begun(1);
+  std::size_t left = 0;
+  std::atomic<bool> stopped{false};
+  std::latch begun(1), go_on(1);
   job slow([&] {
     begun.count_down();
-    std::this_thread::sleep_for(5ms);
+    go_on.wait();
     ended = true;
   });
   ASSERT_TRUE(pool.submit(slow));
   begun.wait();
 
-  const std::size_t left = pool.stop(now());
+  std::thread stopping([&] {
+    left = pool.stop(now());
+    stopped = true;
+  });
+  std::deque<job> until_it_stops;
+  do {
+    until_it_stops.emplace_back([] {});
+  } while (pool.submit(until_it_stops.back()));
+  EXPECT_FALSE(stopped);
+  go_on.count_down();
+  stopping.join();
 
   EXPECT_EQ(left, 0u);
   EXPECT_TRUE(ended);
