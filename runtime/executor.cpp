@@ -282,6 +282,8 @@ bool executor_hop::await_suspend(std::coroutine_handle<> waiter) {
   task_ = here.task;
   assert(task_ != nullptr && "resume_on outside a weft task");
   if (interrupted(*task_)) return false;
+  if ((task_->life.load(std::memory_order_relaxed) & task_life::pinned) != 0) [[unlikely]]
+    report_misuse("resume_on() takes a task of spawn_local() or spawn_on() away from its worker");
   task_->leaf = waiter.address();
   run = resume_here;
   atomic<std::int32_t>& away = scheduler::away(task_->runtime);

@@ -278,7 +278,8 @@ detail::executor_operation_of<F, Args...> run_in_executor(executor& where, F&& f
 /// Goes on on a thread of `where`, until the next await that suspends brings the task back to a
 /// worker of its runtime.
 ///
-/// Forks made meanwhile are ordinary tasks. A cancellation point, before and after the move.
+/// Not for a task that must stay on its worker (spawn_local): debug mode reports it. Forks made
+/// meanwhile are ordinary tasks. A cancellation point, before and after the move.
 /// `where` must outlive the stay: a task does not destroy the executor on whose thread it runs.
 inline detail::executor_hop resume_on(executor& where) noexcept {
   return detail::executor_hop(where);

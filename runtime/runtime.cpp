@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include "detail/debug_reports.h"
 #include "detail/io_source.h"
 #include "detail/remote_function.h"
 #include "detail/scheduler.h"
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <stdexcept>
 
 #include <sched.h>
@@ -25,11 +25,6 @@ unsigned usable_cpus() noexcept {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
 }
 
-bool debug_by_environment() noexcept {
-  const char* const set = std::getenv("WEFT_DEBUG");  // NOLINT(concurrency-mt-unsafe): only read
-  return set != nullptr && *set != '\0' && std::string_view(set) != "0";
-}
-
 detail::scheduler_options core_options(const runtime_options& options) {
   detail::serve_if_pool_process();  // main() has come far enough
   if (options.workers > detail::idle_set::workers_max) {
@@ -41,7 +36,7 @@ detail::scheduler_options core_options(const runtime_options& options) {
                                       : static_cast<unsigned>(options.workers);
   core.blocking_threads_max = options.max_blocking_threads;
   core.blocking_keep_alive = options.blocking_keep_alive;
-  core.debug = options.debug || debug_by_environment();
+  core.debug = options.debug || detail::debug_by_environment();
   core.on_deadlock = options.on_deadlock;
   core.deadlock_patience = options.deadlock_patience;
   core.name = options.name;

@@ -262,8 +262,8 @@ class [[nodiscard]] task_awaiter {
 /// What a coroutine returns: lazy, move-only.
 ///
 /// Awaiting it runs it inside the awaiting task, without the scheduler; a second await throws
-/// invalid_state_error. A task that is destroyed without having been awaited never runs. T may be
-/// void, a reference, or move-only.
+/// invalid_state_error. A task that is destroyed without having been awaited never runs, and debug
+/// mode reports it. T may be void, a reference, or move-only.
 /// Threads: one at a time; it may be created on one thread and awaited on another.
 /// Cancellation: that of the awaiting task.
 /// Cost: one frame from the frame pool, about 10 ns with the await.
@@ -276,14 +276,12 @@ class [[nodiscard]] task {
   task(task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
   task& operator=(task&& other) noexcept {
     if (this != &other) {
-      if (frame_) frame_.destroy();
+      destroy();
       frame_ = std::exchange(other.frame_, nullptr);
     }
     return *this;
   }
-  ~task() {
-    if (frame_) frame_.destroy();
-  }
+  ~task() { destroy(); }
 
   detail::task_awaiter<T> operator co_await() & noexcept { return detail::task_awaiter<T>(frame_); }
   detail::task_awaiter<T> operator co_await() && noexcept {
@@ -301,6 +299,15 @@ class [[nodiscard]] task {
  private:
   explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
   friend promise_type;
+
+  void destroy() noexcept {
+    if (!frame_) return;
+    // Beside what destroy() reads: one compare, and a branch that is not taken.
+    if (!frame_.promise().continuation) [[unlikely]]
+      detail::report_unawaited(frame_.address());
+    frame_.destroy();
+  }
+
   std::coroutine_handle<promise_type> frame_;
 };
 

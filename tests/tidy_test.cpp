@@ -32,6 +32,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "through context variables"},
     covered_elsewhere{"runtime/detail/deadlock_watch.h", "tests/runtime/debug_test.cpp",
                       "through runtime_options::on_deadlock"},
+    covered_elsewhere{"runtime/detail/debug_reports.h", "tests/runtime/debug_test.cpp",
+                      "through debug mode"},
     covered_elsewhere{"runtime/detail/handle_observer.h", "tests/runtime/wait_test.cpp",
                       "through wait"},
     covered_elsewhere{"runtime/detail/interrupt_scope.h", "tests/runtime/cancel_scope_test.cpp",

@@ -38,6 +38,10 @@ void enter_scope(interrupt_scope& scope) {
 
 void leave_scope(interrupt_scope& scope) noexcept {
   task_state& task = *scope.task;
+  if (here.task != &task) [[unlikely]] {
+    report_misuse(
+        "a deadline or cancel scope was left by another task than the one that entered it");
+  }
   // Usually the innermost; a scope that was moved into another object may leave out of order.
   interrupt_scope** link = &task.scopes;
   while (*link != &scope) link = &(*link)->outer;

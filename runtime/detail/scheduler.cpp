@@ -4,6 +4,7 @@
 #include "../exception_context.h"
 #include "address_space.h"
 #include "blocking_waiter.h"
+#include "debug_reports.h"
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
@@ -11,7 +12,6 @@
 #include "wait_node.h"
 
 #include <cassert>
-#include <cstdio>
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -37,30 +37,6 @@ std::uint8_t register_scheduler(scheduler& self) {
     }
   }
   throw std::runtime_error("too many runtimes alive in one process (255)");
-}
-
-}  // namespace
-
-namespace {
-
-std::string describe(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    return known.what();
-  } catch (...) {  // nothing to ask
-    return "unknown exception";
-  }
-}
-
-void print_report(const exception_context& context) noexcept {
-  try {
-    std::string text = "weft: " + std::string(context.message);
-    if (context.task != 0) text += " (task " + std::to_string(context.task) + ")";
-    if (context.exception != nullptr) text += ": " + describe(context.exception);
-    std::fprintf(stderr, "%s\n", text.c_str());
-  } catch (...) {  // out of memory: there is nobody left to tell
-  }
 }
 
 }  // namespace

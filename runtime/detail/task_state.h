@@ -208,6 +208,9 @@ void schedule_back(task_state& task) noexcept;
 /// the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;
 void report_unretrieved(task_state& task) noexcept;
+/// In debug mode, on this thread: a coroutine that never began was destroyed; or another mistake.
+void report_unawaited(const void* frame) noexcept;
+void report_misuse(const char* what) noexcept;
 
 /// Wakes a task whose wait node the caller has claimed. Any thread; never runs the task here.
 /// Afterwards the node and the frame may be gone.

@@ -2,6 +2,8 @@
 
 #include "../clock.h"
 #include "chaos.h"
+#include "code_name.h"
+#include "debug_reports.h"
 #include "io_operation.h"
 #include "scheduler.h"
 #include "wait_node.h"
@@ -38,6 +40,9 @@ constexpr std::uint64_t stands_still_ns = 500'000;
 constexpr unsigned alert_looks = 64;
 // A worker that is busy itself looks after the others this often.
 constexpr std::uint64_t busy_watch_ns = 4'000'000;
+
+// In debug mode, a step that is worth a report.
+constexpr std::uint64_t slow_step_ns = 100'000'000;
 
 /// Real time, also where tasks see a virtual clock: how long their steps take.
 std::uint64_t now_ns() noexcept {
@@ -80,6 +85,8 @@ inline task_state* worker::next_task() noexcept {
 }
 
 void worker::run(const atomic<bool>& leave) noexcept {
+  if (scheduler_.debug()) [[unlikely]]
+    return run_timed(leave);
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
   while (!leave.load(std::memory_order_acquire)) {
@@ -90,6 +97,39 @@ void worker::run(const atomic<bool>& leave) noexcept {
     }
     if (!search()) park();
   }
+}
+
+/// In debug mode, a loop of its own: the other one pays nothing.
+void worker::run_timed(const atomic<bool>& leave) noexcept {
+  begin_batch();
+  // acquire: as in run().
+  while (!leave.load(std::memory_order_acquire)) {
+    if (task_state* task = next_task()) {
+      execute_timed(*task);
+      if (--stretch_left_ == 0) end_stretch();
+      continue;
+    }
+    if (!search()) park();
+  }
+}
+
+/// The function that the next resume of the task enters.
+static const void* entry_of(const task_state& task) noexcept {
+  const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
+  void* const target = reinterpret_cast<void*>(leaf & ~leaf_tag::mask);
+  if ((leaf & leaf_tag::retry) == 0) return code_of(target);
+  const std::coroutine_handle<> waiter = static_cast<retry_node*>(target)->waiter;
+  return waiter ? code_of(waiter.address()) : nullptr;
+}
+
+void worker::execute_timed(task_state& task) noexcept {
+  add_handle(task);  // it may end here
+  const void* const entry = entry_of(task);
+  const std::uint64_t begin = now_ns();
+  execute(task);
+  const std::uint64_t took = now_ns() - begin;
+  if (took >= slow_step_ns) report_slow_step(scheduler_, task, took, entry);
+  drop_handle(task);
 }
 
 task_state* worker::next_shared() noexcept {

@@ -122,6 +122,8 @@ class worker {
   task_state* next_shared() noexcept;
   [[gnu::noinline]] task_state* take_next() noexcept;
   void execute(task_state& task) noexcept;
+  void run_timed(const atomic<bool>& leave) noexcept;
+  void execute_timed(task_state& task) noexcept;
   void flush_forks() noexcept;
   [[nodiscard]] bool has_ready() const noexcept;
   void push_ring(task_state& task) noexcept;

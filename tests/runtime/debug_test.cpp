@@ -1,8 +1,12 @@
 #include "runtimes.h"
 #include <weft/runtime/debug.h>
 #include <weft/runtime/executor.h>
+#include <weft/runtime/fork.h>
+#include <weft/runtime/gather.h>
+#include <weft/runtime/select.h>
 #include <weft/runtime/signal_set.h>
 #include <weft/runtime/sleep.h>
+#include <weft/runtime/timeout.h>
 #include <weft/runtime/to_thread.h>
 #include <weft/sync/event.h>
 #include <weft/sync/mutex.h>
@@ -14,10 +18,19 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdlib>
+#include <functional>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
+#include <variant>
 #include <vector>
+
+#include <unistd.h>
 
 namespace weft::testing {
 namespace {
@@ -260,6 +273,211 @@ TEST_P(Deadlock, LongStep_IsNone) {
     let_time_pass();
     co_return;
   });
+}
+
+// ---- Debug mode ---------------------------------------------------------------------------------
+
+/// Each kind of runtime, in debug mode.
+class Debug : public every_runtime {
+ protected:
+  /// What is reported while `body() -> task<>` runs.
+  template <class F>
+  std::vector<std::string> reports_of(F body) {
+    reports seen;
+    runtime_options options{.debug = true, .on_deadlock = deadlock_action::ignore};
+    if (GetParam() == runtime_kind::virtual_time) {
+      test_runtime rt(options);
+      seen.listen_to(rt.inner());
+      rt.run(body);
+      return seen.all();
+    }
+    options.workers = single() ? 1 : 4;
+    runtime rt(options);
+    seen.listen_to(rt);
+    rt.run(body);
+    return seen.all();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Debug, every_kind(), name_of);
+
+void compute_for(std::chrono::milliseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < until) {
+  }
+}
+
+TEST_P(Debug, LongStep_IsReportedWithItsTaskAndWhatItWaitsFor) {
+  event gate;
+
+  const auto seen = reports_of([&]() -> task<> {
+    const auto long_step = [](event& until) -> task<> {
+      compute_for(110ms);
+      co_await until.wait();
+    };
+    auto slow = spawn({.name = "the slow one"}, long_step, std::ref(gate));
+    co_await until_waiting(slow);
+    gate.set();
+    co_await slow;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("a step of the slow one took 1"));
+  EXPECT_THAT(seen.front(), HasSubstr(" ms: it began in "));
+}
+
+TEST_P(Debug, LongLastStep_IsReportedToo) {
+  const auto seen = reports_of([]() -> task<> {
+    auto slow = spawn({.name = "the slow one"}, []() -> task<> {
+      compute_for(110ms);
+      co_return;
+    });
+    co_await slow;
+    co_await yield();
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("a step of the slow one took 1"));
+}
+
+task<int> forgotten() {
+  co_return 7;
+}
+
+TEST_P(Debug, TaskThatIsNeverAwaited_IsReportedWithItsCode) {
+  const auto seen = reports_of([]() -> task<> {
+    [[maybe_unused]] const auto dropped = forgotten();
+    co_return;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("neither awaited nor spawned: "));
+  EXPECT_THAT(seen.front(), HasSubstr("+0x"));
+}
+
+TEST_P(Debug, TaskThatIsReplaced_IsReported) {
+  const auto seen = reports_of([]() -> task<> {
+    auto kept = forgotten();
+    kept = forgotten();
+    EXPECT_EQ(co_await kept, 7);
+  });
+
+  EXPECT_EQ(seen.size(), 1u);
+}
+
+TEST_P(Debug, TaskThatIsUsed_IsNoMistake) {
+  const auto seen = reports_of([]() -> task<> {
+    auto kept = forgotten();
+    EXPECT_EQ(co_await kept, 7);
+    EXPECT_EQ(co_await forgotten(), 7);
+    EXPECT_EQ(co_await spawn(forgotten()), 7);
+    const auto both = co_await gather(forgotten(), forgotten());
+    EXPECT_EQ(std::get<0>(both), 7);
+    auto forked = fork(forgotten());
+    EXPECT_EQ(co_await forked, 7);
+    const auto first = co_await select(forgotten(), forgotten());
+    EXPECT_EQ(std::get<0>(first), 7);
+    EXPECT_EQ(co_await wait_for(forgotten(), 1h), 7);
+  });
+
+  EXPECT_THAT(seen, ::testing::IsEmpty());
+}
+
+TEST_P(Debug, TaskDroppedByAnException_IsNotReportedBesideIt) {
+  const auto seen = reports_of([]() -> task<> {
+    bool failed = false;
+    try {
+      [[maybe_unused]] const auto dropped = forgotten();
+      throw std::runtime_error("first");
+    } catch (const std::runtime_error&) {
+      failed = true;
+    }
+    EXPECT_TRUE(failed);
+    co_return;
+  });
+
+  EXPECT_THAT(seen, ::testing::IsEmpty());
+}
+
+TEST_P(Debug, DeadlineThatAnotherTaskEnds_IsReported) {
+  const auto seen = reports_of([]() -> task<> {
+    event gate;
+    std::optional<deadline> limit;
+    auto entered = co_await spawn_waiting(
+        [](std::optional<deadline>& made, event& until) -> task<> {
+          made.emplace(1h);
+          co_await until.wait();
+        },
+        std::ref(limit), std::ref(gate));
+
+    limit.reset();
+
+    gate.set();
+    co_await entered;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("was left by another task"));
+}
+
+TEST_P(Debug, LocalTaskThatLeavesItsWorker_IsReported) {
+  thread_pool_executor pool(1);
+
+  const auto seen = reports_of([&]() -> task<> {
+    co_await spawn_local([&]() -> task<> { co_await resume_on(pool); });
+    co_await spawn([&]() -> task<> { co_await resume_on(pool); });
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("away from its worker"));
+}
+
+TEST_P(Debug, ExceptionNobodyRetrieves_IsReportedOnce) {
+  const auto seen = reports_of([]() -> task<> {
+    spawn([]() -> task<> {
+      throw std::runtime_error("lost");
+      co_return;
+    }).detach();
+    for (int i = 0; i < 10; ++i) co_await yield();
+  });
+
+  EXPECT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("never retrieved"));
+}
+
+void forget_a_task_outside() {
+  [[maybe_unused]] const auto dropped = forgotten();
+}
+
+TEST(DebugEnvironment, Variable_TurnsItOn) {
+  const auto in_a_child = [](const char* value) {
+    ::setenv("WEFT_DEBUG", value, 1);  // NOLINT(concurrency-mt-unsafe): one thread
+    forget_a_task_outside();
+    weft::run(
+        []() -> task<> {
+          forget_a_task_outside();
+          co_return;
+        },
+        {.workers = 1});
+    std::_Exit(0);
+  };
+
+  constexpr const char* twice = "neither awaited nor spawned: .*\n.*neither awaited nor spawned: ";
+  EXPECT_EXIT(in_a_child("1"), ::testing::ExitedWithCode(0), ::testing::ContainsRegex(twice));
+  EXPECT_EXIT(in_a_child("0"), ::testing::ExitedWithCode(0), ::testing::StrEq(""));
+  EXPECT_EXIT(in_a_child(""), ::testing::ExitedWithCode(0), ::testing::StrEq(""));
+}
+
+TEST(WithoutDebug, Mistakes_AreNotReported) {
+  reports seen;
+  runtime rt({.workers = 1});
+  seen.listen_to(rt);
+
+  rt.run([]() -> task<> {
+    forget_a_task_outside();
+    co_return;
+  });
+
+  EXPECT_THAT(seen.all(), ::testing::IsEmpty());
 }
 
 }  // namespace
