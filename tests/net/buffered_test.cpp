@@ -7,6 +7,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -202,6 +204,42 @@ TEST_P(BufferedReader, CancelledRead_KeepsWhatHasArrived) {
   });
 }
 
+TEST_P(BufferedReader, CancelledReadOfEveryKind_KeepsWhatHasArrived) {
+  run([]() -> task<> {
+    auto [reader, feed] = co_await make_reader();
+    co_await feed.write_all("half ");
+    const auto until = co_await as_result(wait_for(reader.read_until("\n"), 2ms));
+    const auto line = co_await as_result(wait_for(reader.read_line(), 2ms));
+    const auto all = co_await as_result(wait_for(reader.read_all(), 2ms));
+    EXPECT_FALSE(until.has_value() || line.has_value() || all.has_value());
+    EXPECT_EQ(reader.buffered(), "half ");
+
+    co_await feed.write_all("a line\nrest");
+    feed.shutdown_write();
+
+    EXPECT_EQ(co_await reader.read_line(), "half a line");
+    EXPECT_EQ(co_await reader.read_all(), "rest");
+  });
+}
+
+TEST_P(BufferedReader, SecondRead_IsRefusedAndTheFirstGoesOn) {
+  run([]() -> task<> {
+    auto [reader, feed] = co_await make_reader();
+    auto first = spawn(
+        [](buffered_reader<tcp_stream>& from) -> task<std::optional<std::string>> {
+          co_return co_await from.read_line();
+        },
+        std::ref(reader));
+    co_await until_waiting(first);
+
+    const auto second = co_await as_result(reader.read_exactly(1));
+    co_await feed.write_all("line\n");
+
+    EXPECT_EQ(second.error_code().value(), EBUSY);
+    EXPECT_EQ(co_await first, "line");
+  });
+}
+
 TEST_P(BufferedReader, IdleReader_HoldsNoBuffer) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();
@@ -371,6 +409,64 @@ TEST_P(BufferedWriter, CancelledDrain_LosesNothing) {
     co_await reading;
 
     EXPECT_TRUE(received == sent);
+  });
+}
+
+TEST_P(BufferedWriter, SeveralDrains_AllEnd) {
+  run([]() -> task<> {
+    auto [writer, drain] = co_await make_writer({.high_water = 1000});
+    writer.write(std::string(10'000'000, 'x'));
+    std::vector<join_handle<>> draining;
+    for (int i = 0; i < 3; ++i) {
+      draining.push_back(
+          spawn([](buffered_writer<tcp_stream>& of) -> task<> { co_await of.drain(); },
+                std::ref(writer)));
+      co_await until_waiting(draining.back());
+    }
+
+    draining[0].cancel();
+    const auto cancelled = co_await as_result(std::move(draining[0]));
+    EXPECT_TRUE(cancelled.cancelled());
+    EXPECT_FALSE(draining[1].done() || draining[2].done());
+    std::string received;
+    auto reading = spawn(read_everything(drain, received));
+    co_await draining[1];
+    co_await draining[2];
+
+    co_await writer.close();
+    co_await reading;
+    EXPECT_EQ(received.size(), 10'000'000u);
+  });
+}
+
+TEST_P(BufferedWriter, LoopTowardsADeadPeer_EndsWithAnError) {
+  run([]() -> task<> {
+    auto [writer, drain] = co_await make_writer();
+    abort_connection(drain);
+
+    std::error_code ended;
+    for (int i = 0; i < 1'000'000 && !ended; ++i) {
+      writer.write("x");
+      const auto drained = co_await as_result(writer.drain());
+      ended = drained.error_code();
+    }
+
+    EXPECT_TRUE(ended.value() == ECONNRESET || ended.value() == EPIPE);
+  });
+}
+
+TEST_P(BufferedWriter, ClosedStream_DropsWhatIsUnsent) {
+  run([]() -> task<> {
+    auto [writer, drain] = co_await make_writer();
+    constexpr std::size_t sent = 10'000'000;
+    writer.write(std::string(sent, 'x'));
+    for (int i = 0; i < 100; ++i) co_await yield();
+
+    writer.stream().close();
+
+    const std::string received = co_await read_to_end(drain);
+    EXPECT_LT(received.size(), sent);
+    co_await until([&] { return writer.buffered() == 0; });
   });
 }
 

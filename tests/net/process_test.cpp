@@ -265,6 +265,25 @@ TEST_P(Process, ManyAtOnce_EachGetTheirOwn) {
 
 // ---- Failures -----------------------------------------------------------------------------------
 
+TEST_P(Process, ChildOfSomebodyElse_IsNotReaped) {
+  const pid_t of_the_program = ::fork();
+  if (of_the_program == 0) ::_exit(7);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(of_the_program), &info, WEXITED | WNOWAIT), 0);
+
+  run([]() -> task<> {
+    for (int i = 0; i < 3; ++i) {
+      const auto ended = co_await run_process({"true"});
+      EXPECT_TRUE(ended.status.success());
+    }
+    auto dropped = co_await process::spawn({"sleep", "1000"});
+  });
+
+  int status = 0;
+  EXPECT_EQ(::waitpid(of_the_program, &status, 0), of_the_program);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
 TEST_P(Process, ProgramThatDoesNotExist_IsNamed) {
   run([]() -> task<> {
     std::string what;

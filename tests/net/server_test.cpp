@@ -219,6 +219,60 @@ TEST_P(Server, Close_CancelsWhatIsLeftAfterTheGrace) {
   });
 }
 
+TEST_P(Server, Close_EndsAHandlerThatIsStuckInAWrite) {
+  run([]() -> task<> {
+    std::atomic<bool> writing = false;
+    server pouring = start_server(
+        [&writing](stream_reader, stream_writer writer) -> task<> {
+          writer.write(std::string(10'000'000, 'x'));
+          writing = true;
+          co_await writer.drain();
+        },
+        "127.0.0.1:0");
+    const tcp_stream client = co_await tcp_stream::connect(pouring.local_address());
+    co_await until([&] { return writing.load(); });
+
+    co_await pouring.close(1ms);
+
+    EXPECT_EQ(pouring.connections(), 0u);
+  });
+}
+
+TEST_P(Server, CancelledHandlers_AreNotReported) {
+  reported_exceptions = 0;
+  runtime_options options;
+  options.workers = GetParam();
+  options.exception_handler = [](const exception_context&) { ++reported_exceptions; };
+  const auto body = []() -> task<> {
+    server echoing = start_server(echo_lines, "127.0.0.1:0");
+    auto [reader, writer] = co_await open_connection(echoing.local_address());
+    co_await writer.write_all("x\n");
+    EXPECT_EQ(co_await reader.read_line(), "x");
+
+    co_await echoing.close(0ms);
+
+    EXPECT_EQ(co_await reader.read_line(), std::nullopt);
+  };
+  weft::run(body, options);
+  EXPECT_EQ(reported_exceptions, 0);
+  expect_clean_ledger();
+}
+
+TEST_P(Server, HandlerThatReturns_EndsItsConnectionWithWhatIsUnsent) {
+  run([]() -> task<> {
+    server generous = start_server(
+        [](stream_reader, stream_writer writer) -> task<> {
+          writer.write(pattern(3'000'000));
+          co_return;
+        },
+        "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(generous.local_address());
+
+    EXPECT_TRUE(co_await read_to_end(client) == pattern(3'000'000));
+    co_await generous.close();
+  });
+}
+
 TEST_P(Server, Close_AwaitsTheCleanUpOfCancelledHandlers) {
   run([]() -> task<> {
     std::atomic<bool> cleaned_up = false;

@@ -711,6 +711,24 @@ TEST_P(TcpListener, PortInUse_IsNamed) {
   });
 }
 
+TEST_P(TcpListener, BothFamilies_ListenOnOnePort) {
+  run([]() -> task<> {
+    bool both = false;
+    for (int i = 0; i < 20 && !both; ++i) {  // the port may be somebody else's in the other family
+      const tcp_listener six = tcp_listener::bind("[::]:0");
+      try {
+        const tcp_listener four =
+            tcp_listener::bind(socket_address("0.0.0.0:0").with_port(six.local_address().port()));
+        both = true;
+      } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), EADDRINUSE);
+      }
+    }
+    EXPECT_TRUE(both);
+    co_return;
+  });
+}
+
 TEST_P(TcpListener, Port_CanBeSharedOnRequest) {
   run([]() -> task<> {
     const tcp_listener first = tcp_listener::bind("127.0.0.1:0", {.reuse_port = true});
