@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -34,7 +35,8 @@ struct buffer_options {
 ///
 /// While it waits with nothing buffered it holds no buffer, where S can tell that it is readable
 /// (the sockets can). What has been read and not asked for yet stays when an operation is
-/// cancelled.
+/// cancelled or fails: it can be read afterwards, and reads that need more throw the failure of the
+/// connection again.
 /// Threads: one task at a time. It stays where it is while an operation waits.
 /// Cost: nothing is allocated where the answer is buffered already, but for the string that is
 /// returned.
@@ -127,30 +129,37 @@ template <async_reader S>
 template <class What>
 task<typename What::value_type> buffered_reader<S>::answer(buffered_reader& self, What what) {
   detail::read_core& core = self.core_;
-  if constexpr (std::same_as<What, detail::read_core::some>) {
-    // Nothing is buffered: straight into its place.
-    const std::size_t count = co_await self.stream_.read_some(what.into);
-    core.ended = core.ended || count == 0;
-    co_return count;
-  } else {
-    for (;;) {
-      std::size_t count = 0;
-      if constexpr (pollable) {
-        co_await self.stream_.readable();
-        const std::optional<std::size_t> got = self.stream_.try_read_some(core.bytes.room());
-        if (!got) {
-          core.bytes.release_if_empty();
-          continue;
+  core.check_not_failed();
+  try {
+    if constexpr (std::same_as<What, detail::read_core::some>) {
+      // Nothing is buffered: straight into its place.
+      const std::size_t count = co_await self.stream_.read_some(what.into);
+      core.ended = core.ended || count == 0;
+      co_return count;
+    } else {
+      for (;;) {
+        std::size_t count = 0;
+        if constexpr (pollable) {
+          co_await self.stream_.readable();
+          const std::optional<std::size_t> got = self.stream_.try_read_some(core.bytes.room());
+          if (!got) {
+            core.bytes.release_if_empty();
+            continue;
+          }
+          count = *got;
+        } else {
+          count = co_await self.stream_.read_some(core.bytes.room());
         }
-        count = *got;
-      } else {
-        count = co_await self.stream_.read_some(core.bytes.room());
+        core.bytes.commit(count);
+        core.ended = count == 0;
+        if (core.ended) core.bytes.release_if_empty();
+        if (auto value = what.try_now(core)) co_return std::move(*value);
       }
-      core.bytes.commit(count);
-      core.ended = count == 0;
-      if (core.ended) core.bytes.release_if_empty();
-      if (auto value = what.try_now(core)) co_return std::move(*value);
     }
+  } catch (const std::system_error& error) {
+    core.keep_failure(error, std::current_exception());
+    core.bytes.release_if_empty();
+    throw;
   }
 }
 

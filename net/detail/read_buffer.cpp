@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -95,6 +96,34 @@ byte_span read_buffer::room() {
     }
   }
   return {memory_ + end_, capacity_ - end_};
+}
+
+namespace {
+
+bool ends_a_connection(const std::error_code& code) noexcept {
+  if (code.category() != std::system_category() && code.category() != std::generic_category())
+    return false;
+  switch (code.value()) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ETIMEDOUT:
+    case EPIPE:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case EPROTO:
+    case EIO:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void read_core::keep_failure(const std::system_error& error, std::exception_ptr what) noexcept {
+  if (ends_a_connection(error.code())) failure = std::move(what);
 }
 
 std::optional<std::size_t> read_core::some::try_now(read_core& core) noexcept {

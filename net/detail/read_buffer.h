@@ -3,9 +3,11 @@
 #include "../bytes.h"
 
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace weft::detail {
@@ -61,7 +63,17 @@ class read_buffer {
 struct read_core {
   read_buffer bytes;
   std::size_t limit = 0;
-  bool ended = false;  // the stream
+  bool ended = false;          // the stream
+  std::exception_ptr failure;  // ... by this
+
+  /// Keeps an error that a connection ends with, and no other: the kernel tells it once, and then
+  /// says "end", as if what came before were everything.
+  void keep_failure(const std::system_error& error, std::exception_ptr what) noexcept;
+  /// Throws what was kept.
+  void check_not_failed() const {
+    if (failure != nullptr) [[unlikely]]
+      std::rethrow_exception(failure);
+  }
 
   struct some {
     using value_type = std::size_t;

@@ -240,6 +240,24 @@ TEST_P(BufferedReader, SecondRead_IsRefusedAndTheFirstGoesOn) {
   });
 }
 
+TEST_P(BufferedReader, ReadError_LeavesWhatIsBuffered) {
+  run([]() -> task<> {
+    auto [reader, feed] = co_await make_reader();
+    co_await feed.write_all("line\npart");
+    EXPECT_EQ(co_await reader.read_line(), "line");
+    abort_connection(feed);
+
+    const auto broken = co_await as_result(reader.read_exactly(10));
+    EXPECT_EQ(broken.error_code().value(), ECONNRESET);
+    EXPECT_FALSE(reader.at_eof());
+
+    EXPECT_EQ(co_await reader.read(10), "part");
+    const auto later = co_await as_result(reader.read(10));
+    EXPECT_EQ(later.error_code().value(), ECONNRESET);
+    EXPECT_FALSE(reader.at_eof());
+  });
+}
+
 TEST_P(BufferedReader, IdleReader_HoldsNoBuffer) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();

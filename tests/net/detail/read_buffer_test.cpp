@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -524,6 +527,32 @@ TEST(ReadCoreLine, LineThatDoesNotEnd_IsRefusedOneByteAfterTheLimit) {
 
   EXPECT_THROW((void)request.try_now(core), limit_overrun_error);
   EXPECT_EQ(core.bytes.view(), "123456");
+}
+
+// ---- Failures -----------------------------------------------------------------------------------
+
+void keep(read_core& core, int error) {
+  const std::system_error failure(error, std::system_category());
+  core.keep_failure(failure, std::make_exception_ptr(failure));
+}
+
+TEST(ReadCoreFailure, ErrorThatAConnectionEndsWith_IsKept) {
+  for (const int error : {ECONNRESET, ETIMEDOUT, EHOSTUNREACH}) {
+    read_core core = core_of("before");
+    keep(core, error);
+
+    EXPECT_THROW(core.check_not_failed(), std::system_error);
+    EXPECT_EQ(core.bytes.view(), "before");
+  }
+}
+
+TEST(ReadCoreFailure, ErrorThatMayPass_IsNotKept) {
+  for (const int error : {EBUSY, ENOMEM, ECANCELED}) {
+    read_core core = core_of("before");
+    keep(core, error);
+
+    EXPECT_NO_THROW(core.check_not_failed());
+  }
 }
 
 }  // namespace
