@@ -38,7 +38,7 @@ struct generator_promise_base : promise_with_block<void>, open_generator {
     }
   };
 
-  explicit generator_promise_base(close_function close) noexcept : open_generator(close) {}
+  explicit generator_promise_base(close_function closes) noexcept : open_generator(closes) {}
 
   void return_void() const noexcept {}
 

@@ -62,15 +62,19 @@ class [[nodiscard]] fork_awaiter {
     if (join_.await_suspend(parent)) return std::noop_coroutine();
     return parent;
   }
-  [[nodiscard]] T await_resume() {
-    if (owner_.adopted_) [[unlikely]] {
-      if (join_.outcome != wait_outcome::completed) throw_interrupted(join_.outcome);
-      join_.take();
-    }
+  [[nodiscard, gnu::always_inline]] T await_resume() {
+    if (owner_.adopted_) [[unlikely]]
+      end_join();
     return block_of<T>::slot(owner_.frame_).take();
   }
 
  private:
+  /// Apart, so that a child that nobody took is awaited without a call.
+  [[gnu::noinline]] void end_join() {
+    if (join_.outcome != wait_outcome::completed) throw_interrupted(join_.outcome);
+    join_.take();
+  }
+
   forked<T>& owner_;
   union {
     join_operation join_;  // trivially destructible in effect
