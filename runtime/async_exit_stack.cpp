@@ -3,7 +3,7 @@
 namespace weft {
 
 task<bool> detail::stack_callback::call(task<> callback) {
-  const exit_shield shield;
+  const cancel_shield shield;
   co_await std::move(callback);
   co_return false;
 }

@@ -63,22 +63,6 @@ concept with_body = requires { typename with_value_t<F, V>; };
 
 namespace detail {
 
-/// While it lives, what comes from outside (requests, deadlines, cancel scopes) waits; deadlines
-/// and cancel scopes that begin behind it work.
-class exit_shield {
- public:
-  exit_shield() {
-    scope_.shields = true;
-    enter_scope(scope_);
-  }
-  ~exit_shield() { leave_scope(scope_); }
-  exit_shield(const exit_shield&) = delete;
-  exit_shield& operator=(const exit_shield&) = delete;
-
- private:
-  interrupt_scope scope_;
-};
-
 /// How a body has ended.
 template <class T>
 struct body_outcome {
@@ -127,7 +111,7 @@ task<with_value_t<F, V>> call_with(F& body, V& value) {
 /// True: the exception ends here.
 template <class R>
 task<bool> exit_resource(R& resource, std::exception_ptr error) {
-  const exit_shield shield;
+  const cancel_shield shield;
   if constexpr (std::same_as<await_result_t<decltype(resource.aexit(error))>, bool>) {
     const bool ends = co_await resource.aexit(error);
     co_return ends&& error != nullptr;
@@ -189,7 +173,7 @@ class generator_resource {
 /// (where the body has a value to give it goes on all the same), or throws one in its place. The
 /// callable is kept until the end; a named one is copied, std::ref(f) borrows it.
 /// Cancellation: as the body's; aenter is cancelled like any await, and nothing is released then;
-/// aexit is awaited shielded. To limit it, use a `deadline` in it: wait_for is shielded too.
+/// aexit is awaited shielded; a wait_for or deadline inside of it limits it.
 /// Cost: a few frames.
 template <async_resource R, with_body<enter_value_t<R>> F>
   requires safe_in_await<F>

@@ -7,24 +7,24 @@
 
 namespace weft {
 
-/// While it lives, cancellations and deadlines of the running task are postponed: the next
-/// suspension after it raises them.
+/// While it lives, what comes from outside (cancellations, deadlines, cancel scopes) is postponed:
+/// the next suspension after it raises that. Limits that begin behind it work: clean-up code may
+/// have a time-out of its own.
 ///
-/// Threads: made and destroyed by the task. Cost: two atomic operations.
+/// Threads: made and destroyed by the task. Throws invalid_state_error outside of one. Cost: two
+/// atomic operations.
 class [[nodiscard]] cancel_shield {
  public:
-  cancel_shield() noexcept : task_(*detail::here.task), outermost_(!detail::is_shielded(task_)) {
-    if (outermost_) detail::shield(task_);
+  cancel_shield() {
+    scope_.shields = true;
+    detail::enter_scope(scope_);
   }
-  ~cancel_shield() {
-    if (outermost_) detail::unshield(task_);
-  }
+  ~cancel_shield() { detail::leave_scope(scope_); }
   cancel_shield(const cancel_shield&) = delete;
   cancel_shield& operator=(const cancel_shield&) = delete;
 
  private:
-  detail::task_state& task_;
-  bool outermost_;
+  detail::interrupt_scope scope_;
 };
 
 namespace detail {
@@ -109,7 +109,7 @@ task<body_value_t<F>> run_try_finally(F body, G cleanup) {
 }  // namespace detail
 
 /// body, then cleanup whatever happened, awaited and shielded from cancellation (co_await is not
-/// allowed in a handler).
+/// allowed in a handler). A wait_for or deadline inside of cleanup limits it.
 ///
 /// Gives body's value or rethrows its exception; an exception of cleanup replaces it. Both are kept
 /// until the end; a named callable is copied, pass std::ref(f) to borrow it.

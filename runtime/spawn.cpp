@@ -64,7 +64,7 @@ void start_callback_with(scheduler& on, task<> callback, std::uintptr_t extra) {
   const auto frame = callback.release();
   task_state& state = block_of<void>::state(frame);
   init_task(state, block_of<void>::type, on.index(), frame, 0, extra);
-  shield(state);  // a callback runs even if a shutdown cancels it first; it never suspends
+  mask_requests(state);  // a callback runs even if a shutdown cancels it first; it never suspends
   state.worker = home_worker(on);
   on.count_spawn();
   schedule_back(state);

@@ -8,13 +8,18 @@
 namespace weft::detail {
 namespace {
 
-template <class Wanted>
-bool any_in_reach(const interrupt_scope* innermost, Wanted wanted) noexcept {
-  for (const interrupt_scope* scope = innermost; scope != nullptr; scope = scope->outer) {
-    if (wanted(*scope)) return true;
-    if (scope->shields) return false;
+/// The scope outside of `scope` that nothing shields from.
+interrupt_scope* next_in_reach(const interrupt_scope& scope) noexcept {
+  return scope.shields ? nullptr : scope.outer;
+}
+
+/// LEVEL says that a scope in the list raises now.
+void renew_level(task_state& task) noexcept {
+  if (!level_raised(task)) return;
+  clear_level(task);  // before the look: one that expires meanwhile raises it again
+  for (const interrupt_scope* each = task.scopes; each != nullptr; each = each->outer) {
+    if (each->raises_now()) return interrupt(task);
   }
-  return false;
 }
 
 /// Requests wait while any scope shields.
@@ -47,11 +52,7 @@ void leave_scope(interrupt_scope& scope) noexcept {
   while (*link != &scope) link = &(*link)->outer;
   *link = scope.outer;
   if (scope.shields) update_mask(task);
-  if (!level_raised(task)) return;
-  clear_level(task);
-  for (const interrupt_scope* left = task.scopes; left != nullptr; left = left->outer) {
-    if (left->has_expired()) return interrupt(task);
-  }
+  renew_level(task);
 }
 
 void set_shield(interrupt_scope& scope, bool on) noexcept {
@@ -60,14 +61,30 @@ void set_shield(interrupt_scope& scope, bool on) noexcept {
 }
 
 bool scope_raises(const task_state& task) noexcept {
-  return any_in_reach(task.scopes,
-                      [](const interrupt_scope& scope) { return scope.has_expired(); });
+  for (const interrupt_scope* each = task.scopes; each != nullptr; each = next_in_reach(*each)) {
+    if (each->raises_now()) return true;
+  }
+  return false;
 }
 
 bool scope_cancels(const interrupt_scope* innermost) noexcept {
-  return any_in_reach(innermost, [](const interrupt_scope& scope) {
-    return scope.what == interrupt_scope::raises::cancellation && scope.has_expired();
-  });
+  for (const interrupt_scope* each = innermost; each != nullptr; each = next_in_reach(*each)) {
+    if (each->what != interrupt_scope::raises::timeout && each->has_expired()) return true;
+  }
+  return false;
+}
+
+bool take_scope_cancellation(task_state& task) noexcept {
+  bool cancels = false;
+  bool any_spent = false;
+  for (interrupt_scope* each = task.scopes; each != nullptr; each = next_in_reach(*each)) {
+    if (each->what == interrupt_scope::raises::timeout || !each->raises_now()) continue;
+    cancels = true;
+    each->spent = each->what == interrupt_scope::raises::cancellation_once;
+    any_spent |= each->spent;
+  }
+  if (any_spent) renew_level(task);
+  return cancels;
 }
 
 bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept {
@@ -76,7 +93,7 @@ bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) no
 }
 
 void throw_interrupted(wait_outcome outcome) {
-  if (outcome == wait_outcome::interrupted && !scope_cancels(here.task->scopes))
+  if (outcome == wait_outcome::interrupted && !take_scope_cancellation(*here.task))
     throw timeout_error();
   // One exception stands for all requests made before the task runs again.
   if (outcome == wait_outcome::cancelled) (void)consume_request(*here.task);

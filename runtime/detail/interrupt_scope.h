@@ -7,17 +7,18 @@
 namespace weft::detail {
 
 /// A region of a task that somebody can end from outside: a deadline, a cancel scope. While it is
-/// entered and has expired, every suspension of the task raises.
+/// entered and has expired, every suspension of the task raises; or, for `cancellation_once`, one.
 ///
 /// The list of a task's scopes belongs to the task, and to a canceller while that has the task
 /// BUSY; `expired` is set on any thread.
 struct interrupt_scope {
-  enum class raises : std::uint8_t { timeout, cancellation };
+  enum class raises : std::uint8_t { timeout, cancellation, cancellation_once };
 
   interrupt_scope* outer = nullptr;
   task_state* task = nullptr;
   raises what = raises::timeout;
   bool shields = false;  // what comes from outside of it waits until it is left
+  bool spent = false;    // cancellation_once: it was raised
   //   written by  timers and cancellers, on any thread (release), before LEVEL is raised
   //   read by     the task (acquire)
   atomic<bool> expired{false};
@@ -25,6 +26,8 @@ struct interrupt_scope {
   [[nodiscard]] bool has_expired() const noexcept {
     return expired.load(std::memory_order_acquire);  // acquire: see expired
   }
+  /// Owner, or a canceller of the BUSY task.
+  [[nodiscard]] bool raises_now() const noexcept { return has_expired() && !spent; }
 };
 
 /// Enters and leaves a scope of the running task, innermost last. Throws invalid_state_error
@@ -37,8 +40,11 @@ void set_shield(interrupt_scope& scope, bool on) noexcept;
 /// Has a scope expired that no scope inside of it shields from? Owner, or a canceller of the BUSY
 /// task.
 bool scope_raises(const task_state& task) noexcept;
-/// ... one that raises a cancellation, which outweighs a time-out. From `innermost` outwards.
+/// ... one of those, from `innermost` outwards, that stand for a cancellation, raised or not yet?
 bool scope_cancels(const interrupt_scope* innermost) noexcept;
+/// Does one raise a cancellation now, which outweighs a time-out? One exception stands for all
+/// that raise once: they are spent. Owner.
+bool take_scope_cancellation(task_state& task) noexcept;
 /// The time-out of a deadline that encloses the caller, on its way out.
 bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) noexcept;
 

@@ -27,7 +27,7 @@ class open_generator : public list_node {
   bool close(scheduler& on) { return close_(*this, on); }
 
  protected:
-  explicit open_generator(close_function close) noexcept : close_(close) {}
+  explicit open_generator(close_function closes) noexcept : close_(closes) {}
   ~open_generator() {
     if (runtime_ != none) leave();
   }

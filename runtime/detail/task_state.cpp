@@ -23,14 +23,13 @@ namespace {
 constexpr std::uint64_t armed = 1, held = 2, busy = 4, woken = 8;
 constexpr std::uint64_t request = std::uint64_t{1} << 48;
 constexpr std::uint64_t level = std::uint64_t{1} << 49;
-constexpr std::uint64_t shielded = std::uint64_t{1} << 50;
-constexpr std::uint64_t masked = std::uint64_t{1} << 51;
+constexpr std::uint64_t masked = std::uint64_t{1} << 50;
 constexpr std::uint64_t node_mask = 0x0000'ffff'ffff'fff0;
 constexpr std::uint64_t suspended_mask = node_mask | armed | held | busy;
 constexpr std::uint64_t one_request = std::uint64_t{1} << 56;
 constexpr std::uint64_t count_mask = std::uint64_t{0xff} << 56;
 // With any of these set, suspending needs a closer look.
-constexpr std::uint64_t attention_mask = woken | request | level | shielded;
+constexpr std::uint64_t attention_mask = woken | request | level;
 
 std::uint64_t bits_of(const wait_node& node) noexcept {
   return reinterpret_cast<std::uintptr_t>(&node);
@@ -112,8 +111,6 @@ bool arm_slowly(task_state& task, wait_node& node) noexcept {
   for (;;) {
     if ((word & woken) != 0) {
       if (transition(task, word, word & ~woken)) return false;
-    } else if ((word & shielded) != 0) {
-      if (transition(task, word, word | bits_of(node) | held)) return true;
     } else if (must_raise(task, word)) {
       return arm_interrupted(task, node);
     } else if (transition(task, word, word | bits_of(node) | armed)) {
@@ -380,8 +377,7 @@ void repost_request(task_state& task) noexcept {
 }
 
 bool interrupted(const task_state& task) noexcept {
-  const std::uint64_t word = peek(task);
-  return (word & shielded) == 0 && must_raise(task, word);
+  return must_raise(task, peek(task));
 }
 
 bool level_raised(const task_state& task) noexcept {
@@ -396,6 +392,9 @@ void mask_requests(task_state& task) noexcept {
 }
 void unmask_requests(task_state& task) noexcept {
   task.wait.fetch_and(~masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+}
+bool requests_masked(const task_state& task) noexcept {
+  return (peek(task) & masked) != 0;
 }
 
 bool set_stop_hook(task_state& task, stop_hook* hook) {
@@ -431,18 +430,6 @@ bool consume_request(task_state& task) noexcept {
   if ((peek(task) & masked) != 0) return false;
   // acq_rel: see task_state::wait.
   return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
-}
-
-void shield(task_state& task) noexcept {
-  // acq_rel: see task_state::wait.
-  task.wait.fetch_or(shielded, std::memory_order_acq_rel);
-}
-void unshield(task_state& task) noexcept {
-  // acq_rel: see task_state::wait.
-  task.wait.fetch_and(~shielded, std::memory_order_acq_rel);
-}
-bool is_shielded(const task_state& task) noexcept {
-  return (peek(task) & shielded) != 0;
 }
 
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
@@ -541,8 +528,7 @@ bool condemn(task_state& task) noexcept {
   auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
   task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
   word = peek(task);
-  while (
-      !transition(task, word, (word & ~(suspended_mask | woken | shielded | masked)) | request)) {
+  while (!transition(task, word, (word & ~(suspended_mask | woken | masked)) | request)) {
   }
   schedule(task);
   return true;

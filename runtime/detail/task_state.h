@@ -11,16 +11,15 @@
 //
 //   63..56  count    cancellation requests, minus uncancel(): asyncio's cancelling(). Saturates at
 //                    255
-//   51      MASK     the task postpones requests, not what its scopes raise (owner's flag)
-//   50      SHIELD   the task postpones interruptions (owner's flag)
+//   50      MASK     the task postpones requests (owner's flag); its scopes know what else they shield
+//                    from
 //   49      LEVEL    a scope of the task (deadline) has expired: every suspension raises until the
 //                    scope is left
 //   48      REQUEST  a cancellation that was not delivered yet
 //   47..4   node     the wait_node of the pending await (16-aligned), while ARMED, BUSY or HELD
 //   3       WOKEN    a wake came before the task was armed, or while it was BUSY
 //   2       BUSY     suspended; a canceller is using node
-//   1       HELD     suspended; not cancellable (shielded, or the operation has completed and its
-//                    wake is on the way)
+//   1       HELD     suspended; not cancellable: the operation has completed and its wake is on the way
 //   0       ARMED    suspended; cancellable through node
 //
 // None of the low four: running, queued, or not started. The transitions:
@@ -250,12 +249,10 @@ bool is_suspended(const task_state& task) noexcept;
 const char* waits_for(task_state& task) noexcept;
 /// Takes a pending request as delivered; false if there is none, or it is masked. Owner only.
 bool consume_request(task_state& task) noexcept;
-/// While a cancel scope shields: requests are counted and wait. Owner only.
+/// While a scope shields: requests are counted and wait. Owner only.
 void mask_requests(task_state& task) noexcept;
 void unmask_requests(task_state& task) noexcept;
-void shield(task_state& task) noexcept;
-void unshield(task_state& task) noexcept;
-bool is_shielded(const task_state& task) noexcept;
+bool requests_masked(const task_state& task) noexcept;
 
 /// The worker's part of completion: destroys the frame of a task whose body has ended, publishes
 /// the result, tells the waiters, and frees the block if nobody holds it.

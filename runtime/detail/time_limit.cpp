@@ -4,8 +4,13 @@ namespace weft::detail {
 
 void time_limit::start(clock::time_point when, bool over) noexcept {
   assert(!active_ && here.task != nullptr);
-  timer_.task = here.task;
   active_ = true;
+  timer_.scope.task = here.task;
+  timer_.shielded = requests_masked(*here.task);
+  if (timer_.shielded) {
+    timer_.scope.what = interrupt_scope::raises::cancellation_once;
+    enter_scope(timer_.scope);
+  }
   requests_before_ = cancelling(*here.task);
   pending_before_ = request_pending(*here.task);
   arm(when, over);
@@ -15,13 +20,17 @@ void time_limit::arm(clock::time_point when, bool over) noexcept {
   timer_.when = when;
   if (when == clock::time_point::max()) return;
   if (over) return on_fire(timer_);
-  arm_timer(timer_, *timer_.task);
+  arm_timer(timer_, *timer_.scope.task);
 }
 
 void time_limit::on_fire(timer_node& self) noexcept {
   auto& limit = static_cast<limit_timer&>(self);
-  limit.expired.store(true, std::memory_order_release);  // release: see expired
-  cancel(*limit.task, limit.joined);
+  limit.scope.expired.store(true, std::memory_order_release);  // release: see expired
+  if (limit.shielded) {
+    interrupt(*limit.scope.task);
+  } else {
+    cancel(*limit.scope.task, limit.joined);
+  }
   limit.end_fire();
 }
 
@@ -35,8 +44,12 @@ bool time_limit::reschedule(clock::time_point when) noexcept {
 bool time_limit::finish() noexcept {
   active_ = false;
   timer_wheel::finish_disarm(timer_);
+  if (timer_.shielded) {
+    leave_scope(timer_.scope);
+    return expired();
+  }
   if (!expired()) return false;
-  return retract(*timer_.task, requests_before_, pending_before_ && timer_.joined);
+  return retract(*timer_.scope.task, requests_before_, pending_before_ && timer_.joined);
 }
 
 }  // namespace weft::detail

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../clock.h"
-#include "task_state.h"
+#include "interrupt_scope.h"
 #include "timer_wheel.h"
 
 namespace weft::detail {
@@ -16,6 +16,9 @@ void arm_timer(timer_node& timer, task_state& task) noexcept;
 /// asyncio's rule decides whose cancellation it was: on the way out the scope takes its own request
 /// back, and the outcome is a time-out only if no more requests are left than there were on the way
 /// in.
+///
+/// Behind a shield a request would wait until the shield is gone. There the limit is a scope of the
+/// task that raises one cancellation: what has been postponed stays so.
 class time_limit {
  public:
   time_limit() noexcept { timer_.fire = on_fire; }
@@ -33,19 +36,14 @@ class time_limit {
   bool reschedule(clock::time_point when) noexcept;
 
   [[nodiscard]] bool active() const noexcept { return active_; }
-  [[nodiscard]] bool expired() const noexcept {
-    // acquire: see expired.
-    return timer_.expired.load(std::memory_order_acquire);
-  }
+  [[nodiscard]] bool expired() const noexcept { return timer_.scope.has_expired(); }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
 
  private:
   struct limit_timer : timer_node {
-    task_state* task = nullptr;
+    interrupt_scope scope;  // entered behind a shield only; `expired` tells in any case
+    bool shielded = false;
     bool joined = false;  // by on_fire; read when the timer is finished
-    //   written by  the firing thread (release)
-    //   read by     the task (acquire); set before the cancellation
-    atomic<bool> expired{false};
   };
   static void on_fire(timer_node& self) noexcept;
   void arm(clock::time_point when, bool over) noexcept;

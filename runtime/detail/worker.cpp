@@ -156,7 +156,6 @@ task_state* worker::take_next() noexcept {
 static void make_unstarted(task_state& task) noexcept {
   auto* frame = reinterpret_cast<std::byte*>(&task) + task.type->prefix_bytes;
   task.leaf = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(frame) | leaf_tag::first);
-  unshield(task);
   unmask_requests(task);
   cancel(task);
 }

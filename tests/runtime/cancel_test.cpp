@@ -991,6 +991,134 @@ TEST_P(CancelShield, Deadline_WaitsUntilTheShieldIsGone) {
   });
 }
 
+// ---- ... and limits that begin behind it
+
+TEST_P(CancelShield, WaitForBehindIt_TimesOutAndLeavesTheRequestPending) {
+  run([]() -> task<> {
+    event never;
+    event inside;
+    bool timed_out = false;
+    auto child = spawn([&]() -> task<> {
+      {
+        const cancel_shield shield;
+        inside.set();
+        const auto ended = co_await catch_all(wait_for(never.wait(), 2ms));
+        timed_out = ended.threw<timeout_error>();
+        EXPECT_EQ(this_task::cancelling(), 1);
+      }
+      co_await yield();
+      ADD_FAILURE() << "the request was lost";
+    });
+    co_await inside.wait();
+
+    child.cancel();
+    const ending how = co_await ending_of(child);
+
+    EXPECT_TRUE(timed_out);
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(CancelShield, TimeoutBehindIt_CancelsItsBodyOnce) {
+  run([]() -> task<> {
+    const cancel_shield shield;
+    event never;
+    bool cleaned_up = false;
+    const auto body = [&]() -> task<> {
+      bool cancelled = false;
+      try {
+        co_await never.wait();
+      } catch (const cancelled_error&) {
+        cancelled = true;
+      }
+      co_await sleep(100us);  // the clean-up may wait
+      cleaned_up = cancelled;
+      throw cancelled_error();
+    };
+
+    const auto ended = co_await catch_all(timeout(200us, body));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_TRUE(cleaned_up);
+    EXPECT_EQ(this_task::cancelling(), 0);
+    co_await yield();
+  });
+}
+
+TEST_P(CancelShield, DeadlineBehindIt_Raises) {
+  run([]() -> task<> {
+    const cancel_shield shield;
+    bool timed_out = false;
+    try {
+      const deadline limit{200us};
+      co_await sleep(1h);
+    } catch (const timeout_error&) {
+      timed_out = true;
+    }
+
+    EXPECT_TRUE(timed_out);
+    co_await yield();
+  });
+}
+
+TEST_P(CancelShield, InnerOfTwo_PostponesTheLimitBetweenThem) {
+  run([]() -> task<> {
+    const cancel_shield outer;
+    event gate;
+    bool finished = false;
+    const auto opens_late = [](event& opened) -> task<> {
+      co_await sleep(1ms);
+      opened.set();
+    };
+    auto opening = spawn(opens_late(gate));
+    const auto body = [&]() -> task<> {
+      {
+        const cancel_shield inner;
+        co_await gate.wait();
+        finished = true;
+      }
+      co_await sleep(1h);
+    };
+
+    const auto ended = co_await catch_all(timeout(10us, body));
+    co_await opening;
+
+    EXPECT_TRUE(finished);
+    EXPECT_TRUE(ended.threw<timeout_error>());
+  });
+}
+
+TEST_P(CancelShield, CleanUpThatHangs_IsEndedByItsOwnTimeOut) {
+  run([]() -> task<> {
+    event never;
+    auto child = co_await spawn_waiting([&]() -> task<> {
+      co_await try_finally([&]() -> task<> { co_await never.wait(); },
+                           [&]() -> task<> {
+                             const auto ended = co_await catch_all(wait_for(never.wait(), 100us));
+                             EXPECT_TRUE(ended.threw<timeout_error>());
+                           });
+    });
+
+    child.cancel();
+    const ending how = co_await ending_of(child);
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(CancelShield, JoinBehindIt_EndsTheAwaitedTaskWhenItsLimitExpires) {
+  run([]() -> task<> {
+    const cancel_shield shield;
+    event never;
+    auto inner = co_await spawn_waiting(wait_on, std::ref(never));
+
+    const auto ended = co_await catch_all(wait_for(inner, 100us));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_TRUE(inner.cancelled());
+  });
+}
+
 TEST_P(CancelShield, AwaitedTask_IsLeftAloneToo) {
   run([]() -> task<> {
     event gate;

@@ -35,7 +35,7 @@ std::string describe(detail::task_state& task) {
   if (text.starts_with("task-")) text = "unnamed";
   text += detail::is_suspended(task) ? ", suspended" : ", ready or running";
   if (detail::cancelling(task) != 0) text += ", asked to stop";
-  if (detail::is_shielded(task)) text += ", shielded";
+  if (detail::requests_masked(task)) text += ", shielded";
   return text;
 }
 

@@ -449,18 +449,20 @@ TEST(WaitWord, InterruptThatIsPassedOn_IsNoRequest) {
   });
 }
 
-TEST(WaitWord, ShieldedTask_IsNotCancelledWhereItWaits) {
+TEST(WaitWord, TaskBehindAShield_IsNotCancelledWhereItWaits) {
   run_task([]() -> task<> {
     manual_gate gate;
     auto waiting = co_await spawn_waiting([&]() -> task<> {
-      detail::shield(current());
-      co_await gate.wait();
-      EXPECT_FALSE(detail::interrupted(current()));
-      detail::unshield(current());
+      const expired_scope over;
+      {
+        const cancel_shield shield;
+        co_await gate.wait();
+        EXPECT_FALSE(detail::interrupted(current()));
+      }
       EXPECT_TRUE(detail::interrupted(current()));
       co_await yield();
     });
-    EXPECT_TRUE(detail::is_shielded(*waiting.state()));
+    EXPECT_TRUE(detail::requests_masked(*waiting.state()));
 
     detail::cancel(*waiting.state());
     detail::interrupt(*waiting.state());
