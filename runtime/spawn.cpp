@@ -3,7 +3,6 @@
 #include "detail/blocking_waiter.h"
 #include "detail/scheduler.h"
 
-#include <ostream>
 #include <stdexcept>
 
 namespace weft {
@@ -73,7 +72,7 @@ void start_callback_with(scheduler& on, task<> callback, std::uintptr_t extra) {
 }  // namespace
 
 void start_callback(scheduler& on, task<> callback) {
-  start_callback_with(on, std::move(callback), inherit_context());
+  start_callback_with(on, std::move(callback), inherit_extra());
 }
 
 void retrieve(task_state& task) noexcept {
@@ -204,30 +203,6 @@ int this_task::uncancel() {
 void this_task::check_cancelled() {
   running_task("this_task::check_cancelled()");
   detail::deliver_request();
-}
-
-std::vector<task_info> all_tasks() {
-  std::vector<task_info> tasks;
-  for (detail::task_state* task : detail::scheduler::current("all_tasks()").pin_all()) {
-    const char* const where = detail::waits_for(*task);
-    const bool suspended = where != nullptr || detail::is_suspended(*task);
-    const task_state state = task == detail::here.task ? task_state::running
-                             : suspended               ? task_state::suspended
-                                                       : task_state::ready;
-    tasks.push_back({detail::id_of(*task), detail::name_of(*task), state,
-                     where == nullptr ? std::string() : std::string(where)});
-    detail::drop_handle(*task);
-  }
-  return tasks;
-}
-
-void dump_tasks(std::ostream& out) {
-  constexpr const char* words[] = {"ready", "running", "suspended", "done"};
-  for (const task_info& each : all_tasks()) {
-    out << each.id << ' ' << each.name << ' ' << words[static_cast<int>(each.state)];
-    if (!each.where.empty()) out << " in " << each.where;
-    out << '\n';
-  }
 }
 
 }  // namespace weft

@@ -7,7 +7,7 @@ namespace weft::detail {
 
 void child_frame::start(completion_waiter& waiter) noexcept {
   scheduler& on = scheduler::at(here.task->runtime);
-  init_task(*state_, *type_, on.index(), frame_, task_life::one_handle, inherit_context());
+  init_task(*state_, *type_, on.index(), frame_, task_life::one_handle, inherit_extra());
   state_->waiters = &waiter;  // nobody else has seen the task
   started_ = true;
   on.count_spawn();

@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -329,6 +330,22 @@ usage take_usage() noexcept {
     total.bytes += static_cast<std::int64_t>(block.bytes);
   }
   return total;
+}
+
+bool owns(const void* frame) noexcept {
+  const std::less<> before;
+  const auto* const byte = static_cast<const std::byte*>(frame);
+  const auto lies_in = [&](const void* begin, std::size_t bytes) {
+    const auto* const first = static_cast<const std::byte*>(begin);
+    return !before(byte, first) && before(byte, first + bytes);
+  };
+  const std::lock_guard lock(shared().mutex);
+  const auto& slabs = shared().slabs;
+  const auto& large = shared().large;
+  return std::any_of(slabs.begin(), slabs.end(),
+                     [&](const auto& each) { return lies_in(each.begin, slab_bytes); }) ||
+         std::any_of(large.begin(), large.end(),
+                     [&](const auto& each) { return lies_in(each.memory, each.bytes); });
 }
 
 void for_each_block(void (*visit)(void* context, task_state& header), void* context) {

@@ -46,6 +46,9 @@ struct usage {
 };
 usage take_usage() noexcept;
 
+/// Does this lie in the pool's memory? Looks through all slabs: for diagnosis.
+bool owns(const void* frame) noexcept;
+
 /// Calls visit(context, block header) for each block of the process, live or not. The headers may
 /// change meanwhile: visitors look at their atomics only, and pin a task before they read more.
 void for_each_block(void (*visit)(void* context, task_state& header), void* context);

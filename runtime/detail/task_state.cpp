@@ -411,12 +411,17 @@ bool set_stop_hook(task_state& task, stop_hook* hook) {
 }
 
 const char* waits_for(task_state& task) noexcept {
+  return waits_for(task, [](void*, const task_state&) noexcept {}, nullptr);
+}
+
+const char* waits_for(task_state& task, look_function look, void* context) noexcept {
   std::uint64_t word = peek(task);
   for (;;) {
     const std::uint64_t resting = word & (armed | held);
     if (resting == 0 || (word & busy) != 0) return nullptr;
     if (!transition(task, word, (word & ~resting) | busy)) continue;
     const char* const what = node_of(word).unlink.what();
+    look(context, task);
     if (resting == armed) {
       raise_or_leave(task);
     } else {
@@ -670,20 +675,53 @@ std::uintptr_t inherit_context() noexcept {
   return here.task == nullptr ? 0 : word_of(share_context(*here.task));
 }
 
+namespace {
+
+/// In debug mode; else 0.
+std::uint64_t observed_id(const task_state* parent) noexcept {
+  const task_extra* const extra = parent == nullptr ? nullptr : find_extra(*parent);
+  return extra != nullptr && extra->observed ? extra->id : 0;
+}
+
+}  // namespace
+
 std::uintptr_t make_extra(std::string_view name) {
-  if (name.empty()) return inherit_context();
+  const std::uint64_t parent = observed_id(here.task);
+  if (name.empty() && parent == 0) return inherit_context();
   auto made = std::unique_ptr<task_extra>(new_extra());
   made->name = name;
+  made->parent = parent;
   made->values = context_in(inherit_context());
   return word_of(made.release());
 }
 
+std::uintptr_t inherit_extra() noexcept {
+  if (observed_id(here.task) == 0) return inherit_context();
+  try {
+    return make_extra({});
+  } catch (const std::bad_alloc&) {
+    return inherit_context();
+  }
+}
+
+void observe(task_state& task) noexcept {
+  try {
+    task_extra& extra = extra_of(task);
+    // Once, before its first step: a thief of its forks may read it later.
+    if (!extra.observed) extra.observed = true;
+  } catch (const std::bad_alloc&) {  // then its children do not know it
+  }
+}
+
 std::uintptr_t with_fork_parent(std::uintptr_t extra, task_state* parent) noexcept {
-  if (extra == 0) return reinterpret_cast<std::uintptr_t>(parent) | extra_tag::fork_parent;
+  const std::uint64_t id = observed_id(parent);
+  if (extra == 0 && id == 0)
+    return reinterpret_cast<std::uintptr_t>(parent) | extra_tag::fork_parent;
   try {
     task_extra* const made = new_extra();
     made->values = context_in(extra);
     made->fork_parent = parent;
+    made->parent = id;
     return word_of(made);
   } catch (const std::bad_alloc&) {
     return extra;

@@ -97,8 +97,11 @@ struct task_extra {
   std::string name;
   std::uint64_t id = 0;
   spin_lock lock;
-  stop_hook* stop = nullptr;          // guarded by lock; replaced by the task, used by cancellers
-  context* values = nullptr;          // owner only; a counted reference
+  stop_hook* stop = nullptr;  // guarded by lock; replaced by the task, used by cancellers
+  context* values = nullptr;  // owner only; a counted reference
+  // In debug mode, where every task gets one of these before it first runs:
+  bool observed = false;     // written before the first step: its children note whose they are
+  std::uint64_t parent = 0;  // id of the task that has spawned it; immutable once published
   task_state* fork_parent = nullptr;  // immutable once published; see fork_parent_of
 
   task_extra() = default;
@@ -191,7 +194,9 @@ void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
                std::uintptr_t extra) noexcept;
 /// For a task with a name, or without, begun by the running one. Throws std::bad_alloc.
 std::uintptr_t make_extra(std::string_view name);
-/// ... without a name.
+/// ... without a name; where memory is short its parent is not known.
+std::uintptr_t inherit_extra() noexcept;
+/// ... of which only the context matters: it may never become a task.
 std::uintptr_t inherit_context() noexcept;
 /// ... of a child that `parent` has forked, from what inherit_context() gave.
 std::uintptr_t with_fork_parent(std::uintptr_t extra, task_state* parent) noexcept;
@@ -247,6 +252,9 @@ bool is_suspended(const task_state& task) noexcept;
 /// ... and for what: "mutex::lock()". Null when it does not wait. Any thread that keeps the task
 /// alive; visits it as a canceller does.
 const char* waits_for(task_state& task) noexcept;
+/// ... and meanwhile looks at the task, which cannot run.
+using look_function = void (*)(void* context, const task_state& task) noexcept;
+const char* waits_for(task_state& task, look_function look, void* context) noexcept;
 /// Takes a pending request as delivered; false if there is none, or it is masked. Owner only.
 bool consume_request(task_state& task) noexcept;
 /// While a scope shields: requests are counted and wait. Owner only.
@@ -297,6 +305,8 @@ void mark_retrieved(task_state& task) noexcept;
 bool set_stop_hook(task_state& task, stop_hook* hook);
 
 task_extra& extra_of(task_state& task);
+/// From now on the children of the running task note whose they are.
+void observe(task_state& task) noexcept;
 /// Null when there is none.
 task_extra* find_extra(const task_state& task) noexcept;
 

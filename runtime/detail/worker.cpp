@@ -124,6 +124,7 @@ static const void* entry_of(const task_state& task) noexcept {
 
 void worker::execute_timed(task_state& task) noexcept {
   add_handle(task);  // it may end here
+  observe(task);
   const void* const entry = entry_of(task);
   const std::uint64_t begin = now_ns();
   execute(task);

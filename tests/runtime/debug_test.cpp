@@ -1,4 +1,5 @@
 #include "runtimes.h"
+#include <weft/runtime/async_generator.h>
 #include <weft/runtime/debug.h>
 #include <weft/runtime/executor.h>
 #include <weft/runtime/fork.h>
@@ -14,7 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -22,6 +23,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -478,6 +480,167 @@ TEST(WithoutDebug, Mistakes_AreNotReported) {
   });
 
   EXPECT_THAT(seen.all(), ::testing::IsEmpty());
+}
+
+// ---- dump_tasks ---------------------------------------------------------------------------------
+
+class Dump : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, Dump, every_kind(), name_of);
+
+std::vector<std::string> dump_lines() {
+  std::stringstream text;
+  dump_tasks(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+/// The number of the line about the task of this name.
+std::size_t line_of(const std::vector<std::string>& lines, const std::string& name) {
+  std::size_t at = 0;
+  while (at < lines.size() && lines[at].find(' ' + name + ' ') == std::string::npos) ++at;
+  EXPECT_LT(at, lines.size()) << "no line about " << name;
+  return at;
+}
+std::size_t indent_of(const std::string& line) {
+  return line.find_first_not_of(' ');
+}
+
+task<> wait_inside(event& gate) {
+  co_await gate.wait();
+}
+task<> wait_in_the_middle(event& gate) {
+  co_await wait_inside(gate);
+}
+task<> wait_outside(event& gate) {
+  co_await wait_in_the_middle(gate);
+}
+
+TEST_P(Dump, TaskThatWaits_IsFollowedByTheCoroutinesItWaitsIn) {
+  run([]() -> task<> {
+    event gate;
+    auto waiting = spawn(wait_outside(gate), {.name = "waiting"});
+    co_await until_waiting(waiting);
+
+    const std::vector<std::string> lines = dump_lines();
+
+    const std::size_t at = line_of(lines, "waiting");
+    EXPECT_THAT(lines.at(at), HasSubstr("waiting suspended in event::wait()"));
+    std::size_t deep = 0;
+    while (at + deep + 1 < lines.size() && indent_of(lines[at + deep + 1]) == 4) ++deep;
+    EXPECT_EQ(deep, 3u);
+    for (std::size_t i = 1; i <= deep; ++i) EXPECT_THAT(lines[at + i], HasSubstr("+0x"));
+    gate.set();
+    co_await waiting;
+  });
+}
+
+TEST_P(Dump, RunningTask_HasNoChain) {
+  run([]() -> task<> {
+    const std::vector<std::string> lines = dump_lines();
+
+    EXPECT_THAT(lines.front(), HasSubstr("main running"));
+    EXPECT_EQ(lines.size(), 1u);
+    co_return;
+  });
+}
+
+task<> nest(event& gate, int depth) {
+  if (depth > 1) {
+    co_await nest(gate, depth - 1);
+  } else {
+    co_await gate.wait();
+  }
+}
+
+TEST_P(Dump, VeryDeepChain_IsCutOff) {
+  run([]() -> task<> {
+    event gate;
+    auto deep = spawn(nest(gate, 1000), {.name = "deep"});
+    co_await until_waiting(deep);
+
+    const std::vector<std::string> lines = dump_lines();
+
+    EXPECT_EQ(lines.at(line_of(lines, "deep") + 65), "    and 936 more");
+    gate.set();
+    co_await deep;
+  });
+}
+
+TEST_P(Dump, GeneratorThatWaits_IsPartOfTheChain) {
+  run([]() -> task<> {
+    event gate;
+    const auto values = [](event& until) -> async_generator<int> {
+      co_await wait_inside(until);
+      co_yield 7;
+    };
+    const auto consume = [](async_generator<int> from) -> task<int> {
+      co_return (co_await from.next()).value();
+    };
+    auto consumer = spawn(consume(values(gate)), {.name = "consumer"});
+    co_await until_waiting(consumer);
+
+    const std::vector<std::string> lines = dump_lines();
+
+    const std::size_t at = line_of(lines, "consumer");
+    std::size_t deep = 0;
+    while (at + deep + 1 < lines.size() && indent_of(lines[at + deep + 1]) == 4) ++deep;
+    EXPECT_EQ(deep, 3u);
+    gate.set();
+    EXPECT_EQ(co_await consumer, 7);
+  });
+}
+
+TEST_P(Debug, DumpOfTasks_IsATreeOfWhoSpawnedWhom) {
+  (void)reports_of([]() -> task<> {
+    event gate;
+    const auto parent = [](event& until) -> task<> {
+      auto named = spawn(until.wait(), {.name = "named-child"});
+      auto unnamed = spawn(wait_inside(until));
+      co_await named;
+      co_await unnamed;
+    };
+    auto above = spawn({.name = "parent"}, parent, std::ref(gate));
+    co_await until_waiters(3);
+
+    const std::vector<std::string> lines = dump_lines();
+    const std::vector<task_info> tasks = all_tasks();
+
+    const auto indent = [&](const char* name) { return indent_of(lines[line_of(lines, name)]); };
+    EXPECT_EQ(indent("main"), 0u);
+    EXPECT_EQ(indent("parent"), 2u);
+    EXPECT_EQ(indent("named-child"), 4u);
+    EXPECT_EQ(std::count_if(tasks.begin(), tasks.end(),
+                            [&](const task_info& each) { return each.parent == above.id(); }),
+              2);
+    gate.set();
+    co_await above;
+  });
+}
+
+TEST_P(Debug, ChildrenOfAGather_KnowTheirParent) {
+  (void)reports_of([]() -> task<> {
+    event gate;
+    auto above = spawn(
+        [](event& until) -> task<> { co_await gather(wait_inside(until), wait_inside(until)); },
+        std::ref(gate));
+    co_await until_waiters(3);
+
+    const std::vector<task_info> tasks = all_tasks();
+
+    EXPECT_EQ(std::count_if(tasks.begin(), tasks.end(),
+                            [&](const task_info& each) { return each.parent == above.id(); }),
+              2);
+    gate.set();
+    co_await above;
+  });
+}
+
+TEST_P(Dump, WithoutDebugMode_NobodyHasAParent) {
+  run([]() -> task<> {
+    auto child = spawn(yield());
+    for (const task_info& each : all_tasks()) EXPECT_EQ(each.parent, 0u);
+    co_await child;
+  });
 }
 
 }  // namespace
