@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>  // program_invocation_short_name
 #include <cstdlib>
 #include <string>
 
@@ -16,13 +17,13 @@ using ::testing::StartsWith;
 TEST(CodeName, FunctionOfASharedLibrary_HasItsName) {
   const std::string name = code_name(reinterpret_cast<const void*>(&std::abort));
 
-  EXPECT_THAT(name, StartsWith("abort [libc"));
+  EXPECT_THAT(name, StartsWith("abort ["));  // in the C library, or in a sanitizer before it
 }
 
 TEST(CodeName, FunctionOfTheProgram_HasAnAddressForAddr2line) {
   const std::string name = code_name(reinterpret_cast<const void*>(&code_name));
 
-  EXPECT_THAT(name, HasSubstr("weft_runtime_tests+0x"));
+  EXPECT_THAT(name, HasSubstr(program_invocation_short_name + std::string("+0x")));
 }
 
 TEST(CodeName, NoCode_IsUnknown) {
@@ -38,7 +39,7 @@ TEST(CodeName, CodeOfACoroutine_LiesInTheProgram) {
 
   const std::string name = code_name(code_of(frame.address()));
 
-  EXPECT_THAT(name, HasSubstr("weft_runtime_tests+0x"));
+  EXPECT_THAT(name, HasSubstr(program_invocation_short_name + std::string("+0x")));
   frame.destroy();
 }
 
