@@ -85,8 +85,8 @@ class Deadlock : public ::testing::TestWithParam<std::size_t> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Workers, Deadlock, ::testing::Values(std::size_t{1}, std::size_t{4}),
-                         [](const auto& info) {
-                           return info.param == 1 ? "OneWorker" : "FourWorkers";
+                         [](const auto& each) {
+                           return each.param == 1 ? "OneWorker" : "FourWorkers";
                          });
 
 TEST_P(Deadlock, Fail_MakesRunThrowWithWhatEachTaskWaitsFor) {

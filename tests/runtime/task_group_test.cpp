@@ -1423,8 +1423,9 @@ TEST(TaskGroupStress, FailuresAndARequestFromOutside_LoseNothing) {
       co_await sleep(1us * steps);
     };
     std::vector<std::pair<unsigned, bool>> plan;
-    for (int i = 0; i < 8; ++i) plan.emplace_back(random() % 50, random() % 4 == 0);
-    const unsigned body_steps = random() % 50;
+    for (int i = 0; i < 8; ++i)
+      plan.emplace_back(static_cast<unsigned>(random() % 50), random() % 4 == 0);
+    const auto body_steps = static_cast<unsigned>(random() % 50);
     auto owner = rt.spawn([&]() -> task<> {
       begun = true;
       try {

@@ -234,8 +234,8 @@ TEST_P(Wait, SecondAwait_Throws) {
     auto moved = std::move(once);
     (void)co_await moved;
 
-    const auto again =
-        co_await catch_all([&]() -> task<wait_result> { co_return co_await moved; }());
+    const auto wait_again = [](auto& operation) -> task<> { (void)co_await operation; };
+    const auto again = co_await catch_all(wait_again(moved));
 
     EXPECT_TRUE(again.threw<invalid_state_error>());
   });

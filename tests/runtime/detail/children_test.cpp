@@ -252,7 +252,7 @@ TEST(ChildrenRace, FailureAgainstCancellation_EndsEverything) {
       if (fails) throw std::runtime_error("child");
       co_return 0;
     };
-    const unsigned steps = random() % 20;
+    const auto steps = static_cast<unsigned>(random() % 20);
     auto parent = rt.spawn([&]() -> task<> {
       std::array<child_frame, 4> children;
       for (std::size_t i = 0; i < children.size(); ++i)
