@@ -3,6 +3,7 @@
 #include "detail/blocking_waiter.h"
 #include "detail/scheduler.h"
 
+#include <chrono>
 #include <stdexcept>
 
 namespace weft {
@@ -109,17 +110,37 @@ void add_done_callback(task_state& observed, task<> callback) {
   if (!add_waiter(observed, *waiter)) waiter->start();
 }
 
-void block_until_done(task_state& task) {
+namespace {
+
+/// Whether it is done already. Throws where a wait for it would block a worker, or for ever.
+bool done_before_blocking(task_state& task) {
   if (worker::current() != nullptr)
     throw std::logic_error("join_handle::get() on a worker would block it: co_await the handle");
-  if (done(task)) return;
+  if (done(task)) return true;
   if (!scheduler::at(task.runtime).running()) {
     throw std::logic_error(
         "join_handle::get(): nobody runs the runtime of this task; call runtime::run(), or give it "
         "two workers");
   }
+  return false;
+}
+
+}  // namespace
+
+void block_until_done(task_state& task) {
+  if (done_before_blocking(task)) return;
   blocking_waiter waiter;
   if (add_waiter(task, waiter)) waiter.wait();
+}
+
+bool block_until_done(task_state& task, clock::duration limit) {
+  if (done_before_blocking(task)) return true;
+  blocking_waiter waiter;
+  if (!add_waiter(task, waiter)) return true;
+  if (waiter.wait_until(std::chrono::steady_clock::now() + limit)) return true;
+  if (remove_waiter(task, waiter)) return false;
+  waiter.wait();  // the task ends right now, and is about to tell
+  return true;
 }
 
 // ---- join_operation -----------------------------------------------------------------------------

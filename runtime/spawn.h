@@ -1,9 +1,11 @@
 #pragma once
 
+#include "clock.h"
 #include "detail/wait_node.h"
 #include "exception_context.h"
 #include "task.h"
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
@@ -46,6 +48,8 @@ scheduler& current_scheduler(const char* operation);
 std::uint16_t home_worker(scheduler& on) noexcept;
 void add_done_callback(task_state& observed, task<> callback);
 void block_until_done(task_state& task);
+/// False: it is not done by then.
+bool block_until_done(task_state& task, clock::duration limit);
 void retrieve(task_state& task) noexcept;
 [[noreturn]] void throw_not_done();
 
@@ -151,6 +155,14 @@ class join_handle {
   T get() {
     check_valid();
     detail::block_until_done(*task_);
+    return result();
+  }
+  /// ... for at most `limit`, of real time: throws timeout_error when the task is not done by then.
+  /// It goes on, and get() may be called again.
+  template <class Rep, class Period>
+  T get(std::chrono::duration<Rep, Period> limit) {
+    check_valid();
+    if (!detail::block_until_done(*task_, detail::to_clock_duration(limit))) throw timeout_error();
     return result();
   }
 

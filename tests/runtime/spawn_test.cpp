@@ -11,6 +11,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -754,6 +755,52 @@ TEST(JoinHandleGet, Get_RethrowsTheFailure) {
   auto child = rt.spawn(fail_after_a_yield());
 
   EXPECT_THROW(child.get(), std::runtime_error);
+}
+
+TEST(JoinHandleGet, GetWithALimit_ThrowsWhenItPassesAndTheTaskGoesOn) {
+  runtime rt({.workers = 2});
+  event go;
+  auto child = rt.spawn([&]() -> task<int> {
+    co_await go.wait();
+    co_return 7;
+  });
+
+  EXPECT_THROW((void)child.get(1ms), timeout_error);
+  EXPECT_THROW((void)child.get(-1h), timeout_error);
+  EXPECT_FALSE(child.done());
+  go.set();
+
+  EXPECT_EQ(child.get(std::chrono::hours::max()), 7);
+  EXPECT_EQ(child.get(0ms), 7);
+}
+
+TEST(JoinHandleGet, LimitThatMeetsTheEnd_IsDecidedOnce) {
+  std::mt19937_64 random(stress_seed());
+  runtime rt({.workers = 2});
+  for (int round = 0; round < 300; ++round) {
+    auto child = rt.spawn([duration = std::chrono::microseconds(random() % 200)]() -> task<int> {
+      co_await sleep(duration);
+      co_return 7;
+    });
+
+    try {
+      EXPECT_EQ(child.get(std::chrono::microseconds(random() % 400)), 7);
+      EXPECT_TRUE(child.done());
+    } catch (const timeout_error&) {  // not yet
+    }
+
+    EXPECT_EQ(child.get(), 7);
+  }
+}
+
+TEST(JoinHandleGet, CancelOfAForeignThread_ComesOutOfGet) {
+  runtime rt({.workers = 2});
+  event never;
+  auto child = rt.spawn(wait_on(never));
+
+  EXPECT_TRUE(child.cancel());
+
+  EXPECT_THROW(child.get(1h), cancelled_error);
 }
 
 TEST(JoinHandleGet, Get_WhereNobodyRunsTheTaskThrows) {
