@@ -503,6 +503,21 @@ TEST_P(BufferedWriter, WriteEof_LeavesTheOtherDirectionOpen) {
   });
 }
 
+TEST_P(BufferedWriter, WriteAfterWriteEof_IsToldByDrain) {
+  run([]() -> task<> {
+    auto [writer, drain] = co_await make_writer();
+    writer.write("last words");
+    co_await writer.write_eof();
+    co_await writer.write_eof();
+
+    writer.write("too late");
+    const auto told = co_await as_result(writer.flush());
+
+    EXPECT_EQ(told.error_code().value(), EPIPE);
+    EXPECT_EQ(co_await read_to_end(drain), "last words");
+  });
+}
+
 TEST_P(BufferedWriter, DroppedWriter_SendsWhatItHas) {
   run([]() -> task<> {
     const std::string sent = pattern(3'000'000);

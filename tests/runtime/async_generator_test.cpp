@@ -144,6 +144,18 @@ TEST_P(AsyncGenerator, Aclose_RunsCleanUpThatMayAwait) {
   });
 }
 
+TEST_P(AsyncGenerator, AcloseOfOneThatHasEnded_DoesNothing) {
+  run([]() -> task<> {
+    auto numbers = count_to(1);
+    while (const auto number = co_await numbers.next()) EXPECT_EQ(*number, 0);
+
+    co_await numbers.aclose();
+
+    const auto after = co_await numbers.next();
+    EXPECT_FALSE(after.has_value());
+  });
+}
+
 TEST_P(AsyncGenerator, DroppedOne_RunsItsDestructors) {
   run([]() -> task<> {
     auto kept = std::make_shared<int>(0);
