@@ -15,10 +15,12 @@
 #include <list>
 #include <memory>
 #include <numeric>
+#include <random>
 #include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -521,6 +523,50 @@ TEST_P(Gather, NestedGathers_AreCancelledToTheLeaves) {
     EXPECT_EQ(how, ending::cancelled);
     EXPECT_EQ(cancelled.load(), 8);
   });
+}
+
+// The request comes from another thread around the end of the last child.
+TEST(GatherStress, RequestThatMeetsTheLastEnd_IsDecidedOnceAndNoChildOutlivesIt) {
+  std::mt19937_64 random(stress_seed());
+  runtime rt({.workers = 4});
+  struct counted {
+    std::atomic<int>& alive;
+    explicit counted(std::atomic<int>& count) : alive(count) { ++alive; }
+    counted(const counted&) = delete;
+    counted& operator=(const counted&) = delete;
+    ~counted() { --alive; }
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::atomic<int> alive{0};
+    std::atomic<bool> got{false};
+    const auto child = [&alive](std::chrono::microseconds d, int value) -> task<int> {
+      const counted here(alive);
+      co_return co_await value_after(d, value);
+    };
+    const std::chrono::microseconds first(random() % 100), second(random() % 100);
+    auto gathering = rt.spawn([&]() -> task<> {
+      try {
+        const auto [a, b] = co_await gather(child(first, 1), child(second, 2));
+        got = a + b == 3;
+      } catch (const cancelled_error&) {
+        EXPECT_EQ(alive.load(), 0);
+        throw;
+      }
+      EXPECT_EQ(alive.load(), 0);
+      co_await yield();
+    });
+    const auto until = clock::now() + std::chrono::microseconds(random() % 200);
+    while (clock::now() < until) std::this_thread::yield();
+
+    const bool asked = gathering.cancel();
+
+    try {
+      gathering.get();
+      EXPECT_TRUE(got);
+    } catch (const cancelled_error&) {
+      EXPECT_TRUE(asked);
+    }
+  }
 }
 
 // ---- return_exceptions --------------------------------------------------------------------------

@@ -796,6 +796,23 @@ TEST(TimeoutInTime, FailureInTheGroupThatATimeoutEnds_ComesOutInstead) {
   EXPECT_EQ(rt.clock().elapsed(), 10ms);
 }
 
+TEST(TimeoutStress, NestedLimitsOfOneMoment_AreOneTimeOut) {
+  weft::run(
+      []() -> task<> {
+        for (int round = 0; round < 300; ++round) {
+          const auto when = now() + 100us;
+          const auto inner = [&]() -> task<> { co_await timeout_at(when, sleep_an_hour); };
+
+          const auto ended = co_await catch_all(timeout_at(when, inner));
+
+          EXPECT_TRUE(ended.threw<timeout_error>());
+          EXPECT_EQ(this_task::cancelling(), 0);
+          co_await yield();  // the task is not left being cancelled
+        }
+      },
+      {.workers = 4});
+}
+
 // The limit fires on any worker while the body moves it away.
 TEST(TimeoutStress, RescheduleThatSucceeds_KeepsTheOldLimitFromComing) {
   std::mt19937_64 random(stress_seed());

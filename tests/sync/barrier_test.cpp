@@ -6,8 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -171,6 +173,42 @@ TEST_P(Barrier, LosingWaitOfASelect_CountsAsNotArrived) {
     EXPECT_EQ(co_await selecting, 1u);
     EXPECT_EQ(two.waiting(), 0u);
   });
+}
+
+// Parties come and give up at random: a round has one of each index, or has not taken place.
+TEST(BarrierStress, CancelledParties_NeverSpoilARound) {
+  const std::uint64_t seed = stress_seed();
+
+  run(
+      [seed]() -> task<> {
+        std::mt19937_64 random(seed);
+        for (int round = 0; round < 200; ++round) {
+          barrier three(3);
+          std::array<std::atomic<int>, 3> arrived{};
+          std::vector<join_handle<>> tasks;
+          for (int i = 0; i < 8; ++i) {
+            tasks.push_back(spawn([&]() -> task<> {
+              for (int turn = 0; turn < 6; ++turn) {
+                const std::size_t index = co_await three.wait();
+                ++arrived[index];
+              }
+            }));
+          }
+          for (auto& each : tasks) {
+            if (random() % 3 == 0) each.cancel();
+            if (random() % 4 == 0) co_await yield();
+          }
+          co_await yield();
+          for (auto& each : tasks) each.cancel();
+          for (auto& each : tasks) (void)co_await end_of(each);
+
+          EXPECT_EQ(arrived[0], arrived[1]);
+          EXPECT_EQ(arrived[1], arrived[2]);
+          EXPECT_EQ(three.waiting(), 0u);
+          EXPECT_FALSE(three.broken());
+        }
+      },
+      {.workers = 4});
 }
 
 TEST_P(Barrier, OfOneParty_NeverWaits) {
