@@ -508,6 +508,29 @@ TEST_P(CancelOrder, CompletedWait_BeatsALaterRequest) {
   });
 }
 
+// On several workers the waiter may run before the request, at once with it, or after it.
+TEST_P(Cancel, CompletedWait_BeatsARequestOfAnyLaterMoment) {
+  run([]() -> task<> {
+    for (int round = 0; round < 200; ++round) {
+      event gate, never;
+      bool completed = false;
+      auto child = co_await spawn_waiting([&]() -> task<> {
+        co_await gate.wait();
+        completed = true;
+        co_await never.wait();
+      });
+
+      gate.set();
+      if (round % 2 == 1) co_await yield();
+      child.cancel();
+      const ending how = co_await ending_of(child);
+
+      EXPECT_TRUE(completed);
+      EXPECT_EQ(how, ending::cancelled);
+    }
+  });
+}
+
 TEST_P(CancelOrder, RequestBeforeTheCompletion_CancelsTheWait) {
   run([]() -> task<> {
     event gate;

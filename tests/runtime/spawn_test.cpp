@@ -71,6 +71,25 @@ TEST_P(SpawnOrder, Spawn_NeverRunsOnTheCallersStack) {
   });
 }
 
+// The child needs the lock that its creator holds.
+TEST_P(Spawn, Child_NeverRunsInsideTheSpawn) {
+  run([]() -> task<> {
+    std::mutex guard;
+    const auto lock_it = [](std::mutex& held) -> task<> {
+      const std::lock_guard lock(held);
+      co_return;
+    };
+    for (int i = 0; i < 100; ++i) {
+      join_handle<> child;
+      {
+        const std::lock_guard lock(guard);
+        child = spawn(lock_it(guard));
+      }
+      co_await child;
+    }
+  });
+}
+
 TEST_P(SpawnOrder, Tasks_StartInTheOrderOfTheirCreation) {
   run([]() -> task<> {
     std::string log;

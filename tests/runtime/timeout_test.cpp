@@ -141,6 +141,21 @@ TEST(WaitForInTime, Expiry_WaitsForTheCleanUpOfTheInner) {
   EXPECT_EQ(rt.clock().elapsed(), 40ms);
 }
 
+TEST_P(WaitFor, CleanUpOfTheInner_HasEndedWhenTheTimeOutIsThrown) {
+  run([]() -> task<> {
+    bool cleaned = false;
+    const auto cleanup = [&]() -> task<> {
+      for (int i = 0; i < 50; ++i) co_await yield();
+      cleaned = true;
+    };
+
+    const auto ended = co_await catch_all(wait_for(try_finally(sleep_an_hour, cleanup), 100us));
+
+    EXPECT_TRUE(ended.threw<timeout_error>());
+    EXPECT_TRUE(cleaned);
+  });
+}
+
 TEST_P(WaitFor, FailureOfTheCleanUp_ComesOutInsteadOfTheTimeOut) {
   run([]() -> task<> {
     const auto fail = []() -> task<> {
@@ -252,6 +267,28 @@ TEST_P(WaitFor, CancelledCaller_CancelsTheInnerAndWaitsForIt) {
 
     EXPECT_EQ(how, ending::cancelled);
     EXPECT_TRUE(inner.cancelled());
+  });
+}
+
+TEST_P(WaitFor, RequestAfterTheEndOfTheInner_IsNeitherLostNorAheadOfTheValue) {
+  run([]() -> task<> {
+    for (int round = 0; round < 200; ++round) {
+      event gate, never;
+      bool got = false;
+      auto caller = co_await spawn_waiting([&]() -> task<> {
+        co_await wait_for(gate.wait(), 1h);
+        got = true;
+        co_await never.wait();
+      });
+
+      gate.set();
+      if (round % 2 == 1) co_await yield();
+      caller.cancel();
+      const ending how = co_await ending_of(caller);
+
+      EXPECT_TRUE(got);
+      EXPECT_EQ(how, ending::cancelled);
+    }
   });
 }
 
@@ -509,6 +546,24 @@ TEST(TimeoutInTime, InnerExpiry_IsHandledInsideAndTheOuterMayExpireLater) {
   });
 
   EXPECT_EQ(rt.clock().elapsed(), 30ms);
+}
+
+TEST_P(Timeout, InnerTimeOutHandledInside_LeavesTheOuterScopeAlone) {
+  run([]() -> task<> {
+    timeout_scope outer;
+    const auto body = []() -> task<int> {
+      const auto inner = co_await catch_all(timeout(100us, sleep_an_hour));
+      EXPECT_TRUE(inner.threw<timeout_error>());
+      co_await sleep(100us);
+      co_return 7;
+    };
+
+    const int got = co_await timeout(outer, 1h, body);
+
+    EXPECT_EQ(got, 7);
+    EXPECT_FALSE(outer.expired());
+    EXPECT_EQ(take_ledger().timers, 0);
+  });
 }
 
 TEST_P(Timeout, CancellationFromOutside_IsNeverConverted) {

@@ -1,5 +1,6 @@
 #include "every_runtime.h"
 #include <weft/runtime/select.h>
+#include <weft/runtime/sleep.h>
 #include <weft/runtime/timeout.h>
 #include <weft/sync/condition_variable.h>
 #include <weft/sync/event.h>
@@ -362,6 +363,34 @@ TEST_P(ConditionVariable, MadeBeforeAnyRuntime_Works) {
     });
     made_before_main.notify_one();
     co_await waiter;
+  });
+}
+
+TEST_P(ConditionVariable, TimedOutWait_HasTheLockWhenItThrows) {
+  run([]() -> task<> {
+    stage on;
+    auto waiter = co_await spawn_waiting([&]() -> task<bool> {
+      lock_guard guard = co_await on.lock.lock();
+      bool timed_out = false;
+      try {
+        co_await wait_for(on.changed.wait(guard), 1ms);
+      } catch (const timeout_error&) {
+        timed_out = true;
+      }
+      EXPECT_TRUE(guard.owns_lock());
+      on.log += "owner ";
+      co_return timed_out;
+    });
+    {
+      const lock_guard guard = co_await on.lock.lock();
+      while (on.changed.has_waiters()) co_await sleep(100us);
+      for (int i = 0; i < 20; ++i) co_await yield();
+      on.log += "other ";
+    }
+
+    EXPECT_TRUE(co_await waiter);
+    EXPECT_TRUE(on.log == "other owner " || on.log == "owner other ") << on.log;
+    EXPECT_FALSE(on.lock.locked());
   });
 }
 
