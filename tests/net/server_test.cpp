@@ -442,7 +442,7 @@ std::size_t listeners_on(std::uint16_t port) {
 class ListenerPerWorker : public on_loopback {};
 INSTANTIATE_TEST_SUITE_P(Workers, ListenerPerWorker,
                          ::testing::Values(std::size_t{1}, std::size_t{2}, std::size_t{4}),
-                         [](const auto& info) { return "Workers" + std::to_string(info.param); });
+                         [](const auto& each) { return "Workers" + std::to_string(each.param); });
 
 TEST_P(ListenerPerWorker, Listeners_AreAsManyAsWorkersAndShareOneAddress) {
   run([&]() -> task<> {

@@ -660,8 +660,9 @@ TEST_P(GatherHandles, SecondAwait_Throws) {
     co_await of_one;
     co_await of_range;
 
-    const auto one_again = co_await catch_all([&]() -> task<> { co_await of_one; }());
-    const auto range_again = co_await catch_all([&]() -> task<> { co_await of_range; }());
+    const auto await_again = [](auto& operation) -> task<> { (void)co_await operation; };
+    const auto one_again = co_await catch_all(await_again(of_one));
+    const auto range_again = co_await catch_all(await_again(of_range));
 
     EXPECT_TRUE(one_again.threw<invalid_state_error>());
     EXPECT_TRUE(range_again.threw<invalid_state_error>());
@@ -740,7 +741,9 @@ TEST_P(GatherHandles, LaterFailureOfAnother_StaysInItsHandle) {
       while (!later.done()) co_await yield();
 
       EXPECT_TRUE(ended.threw<std::runtime_error>());
-      if (somebody_looks) EXPECT_THROW(later.result(), std::logic_error);
+      if (somebody_looks) {
+        EXPECT_THROW(later.result(), std::logic_error);
+      }
     });
     EXPECT_EQ(reports.load(), somebody_looks ? 0 : 1);
   }

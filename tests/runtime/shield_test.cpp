@@ -164,7 +164,9 @@ TEST_P(Shield, FailureAfterTheAwaiterWasCancelled_IsReportedOnlyIfNobodyElseLook
       (void)co_await ending_of(outer);
       gate.set();
       while (!work.done()) co_await yield();
-      if (somebody_looks) EXPECT_NE(work.exception(), nullptr);
+      if (somebody_looks) {
+        EXPECT_NE(work.exception(), nullptr);
+      }
     });
     EXPECT_EQ(reports.load(), somebody_looks ? 0 : 1);
   }

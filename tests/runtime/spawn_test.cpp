@@ -1065,7 +1065,8 @@ TEST_P(Spawn, Yield_IsAwaitedOnce) {
     auto once = yield();
     co_await once;
 
-    const auto again = co_await catch_all([&]() -> task<> { co_await once; }());
+    const auto await_again = [](auto& operation) -> task<> { co_await operation; };
+    const auto again = co_await catch_all(await_again(once));
 
     EXPECT_TRUE(again.threw<invalid_state_error>());
   });
@@ -1182,7 +1183,9 @@ TEST_P(Spawn, AllTasks_AreExactlyTheUnfinishedOnes) {
         EXPECT_EQ(each.state, task_state::suspended);
         EXPECT_EQ(each.where, "event::wait()");
       }
-      if (each.id == this_task::id()) EXPECT_EQ(each.state, task_state::running);
+      if (each.id == this_task::id()) {
+        EXPECT_EQ(each.state, task_state::running);
+      }
     }
 
     EXPECT_TRUE(names.contains("waiting"));

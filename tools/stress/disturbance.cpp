@@ -196,7 +196,7 @@ one_cpu::one_cpu(std::uint64_t choice) noexcept {
   (void)::sched_getaffinity(0, sizeof all, &all);
   std::memcpy(before_, &all, sizeof all);
   auto skip = static_cast<int>(choice % static_cast<std::uint64_t>(std::max(1, CPU_COUNT(&all))));
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &all) || skip-- > 0) continue;
     cpu_set_t one;
     CPU_ZERO(&one);

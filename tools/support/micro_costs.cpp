@@ -50,7 +50,7 @@ task<std::size_t> arm_and_cancel(std::size_t count) {
   std::size_t passed = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const deadline limit(std::chrono::minutes(1));
-    passed += limit.expired() ? 1 : 0;
+    passed += limit.expired() ? 1U : 0U;
   }
   co_return passed;
 }
@@ -60,7 +60,7 @@ task<std::size_t> lock_and_unlock(std::size_t count) {
   std::size_t owned = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const lock_guard guard = co_await free.lock();
-    owned += guard.owns_lock() ? 1 : 0;
+    owned += guard.owns_lock() ? 1U : 0U;
   }
   co_return owned;
 }

@@ -42,7 +42,7 @@ class scheduler {
 
  private:
   static constexpr unsigned workers_max = 2;
-  struct worker {
+  struct worker_queues {
     mailbox arrived;
     detail::task_fifo ready;
   };
@@ -53,7 +53,7 @@ class scheduler {
   tally placed_;
   tally alive_;
   tally unretrieved_;
-  std::array<worker, workers_max> each_;
+  std::array<worker_queues, workers_max> each_;
 };
 
 }  // namespace weft::model

@@ -277,8 +277,8 @@ std::size_t choose_store(const location& at, std::size_t oldest, Possible possib
   const std::size_t newest = at.stores.size() - 1;
   if (oldest == newest) return newest;
   std::uint32_t count = 0;
-  for (std::size_t i = oldest; i <= newest; ++i) count += possible(i) ? 1 : 0;
-  std::uint32_t skipped = execution::may_be_stale() ? execution::choose(count) : 0;
+  for (std::size_t i = oldest; i <= newest; ++i) count += possible(i) ? 1U : 0U;
+  std::uint32_t skipped = execution::may_be_stale() ? execution::choose(count) : 0U;
   if (skipped > 0) execution::was_stale();
   for (std::size_t i = newest;; --i) {
     if (possible(i) && skipped-- == 0) return i;
