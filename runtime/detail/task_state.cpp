@@ -515,6 +515,8 @@ void complete(task_state& task) noexcept {
 
 void complete_unstarted(task_state& task) noexcept {
   static const std::exception_ptr cancellation = std::make_exception_ptr(cancelled_error());
+  // The request is delivered with that: who has passed it on does not get it back.
+  (void)consume_request(task);
   task.type->set_exception(task, cancellation);
   complete(task);
 }

@@ -81,6 +81,27 @@ TEST_P(Cancel, RequestAfterTheEnd_ChangesNothing) {
   });
 }
 
+TEST_P(CancelOrder, AwaitOfAChildThatHasNotBegun_IsCancelledOnce) {
+  run([]() -> task<> {
+    bool went_on = false;
+    auto parent = spawn([](bool& flag) -> task<> {
+      event never;
+      auto child = spawn(wait_on(never));
+      const ending how = co_await ending_of(child);
+      EXPECT_EQ(how, ending::cancelled);
+      co_await yield();
+      flag = true;
+    }(went_on));
+    co_await yield();  // it has spawned the child, which is behind us
+
+    parent.cancel();
+    const ending how = co_await ending_of(parent);
+
+    EXPECT_EQ(how, ending::value);
+    EXPECT_TRUE(went_on);
+  });
+}
+
 TEST_P(CancelOrder, TaskCancelledBeforeItsStart_NeverRunsItsBody) {
   run([]() -> task<> {
     bool ran = false;
