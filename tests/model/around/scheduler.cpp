@@ -78,6 +78,11 @@ void scheduler::schedule(detail::task_state& task) noexcept {
   each_[task.worker].arrived.push(&task);
 }
 
+void scheduler::add_task() noexcept {
+  if (alive_.add(1) > 1) return;
+  for (worker& each : each_) each.arrived.open();
+}
+
 void scheduler::remove_task() noexcept {
   if (alive_.add(-1) > 0) return;
   for (worker& each : each_) each.arrived.close();
@@ -101,6 +106,10 @@ void task_ended(std::uint8_t, bool) noexcept {
 }
 void report_unretrieved(task_state&) noexcept {
   model::scheduler::current().report_unretrieved();
+}
+
+int register_source(io_source&) noexcept {
+  return 0;
 }
 
 // The members of the real one that spawn.cpp and future.cpp call. There is no object: these use

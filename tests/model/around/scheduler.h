@@ -24,7 +24,7 @@ class scheduler {
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
 
-  /// Runs tasks on this thread until all that were ever spawned have ended. Spawn one before.
+  /// Runs tasks on this thread until all that were spawned have ended. Spawn one before.
   void work(unsigned worker = 0) noexcept;
 
   /// Tasks whose failure nobody has seen.
@@ -32,7 +32,7 @@ class scheduler {
 
   // Behind the calls that come up.
   static scheduler& current() noexcept;
-  void add_task() noexcept { alive_.add(1); }
+  void add_task() noexcept;
   void remove_task() noexcept;
   void schedule(detail::task_state& task) noexcept;
   void report_unretrieved() noexcept { unretrieved_.add(1); }

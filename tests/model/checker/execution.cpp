@@ -271,7 +271,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   fiber::swap(host, threads[0].flow);
   longest = std::max(longest, step_count);
   if (!failed) {
-    if (const heap::leak left = heap::leaked(); left.blocks > 0) {
+    if (const heap::leak left = heap::leaked(); left.blocks > with.immortal_blocks) {
       failed = true;
       why_failed = "leak: " + std::to_string(left.blocks) + " allocations, the first of " +
                    std::to_string(left.first_bytes) + " bytes";

@@ -27,6 +27,8 @@ struct options {
   unsigned spurious_failures = 0;
   /// Timed waits that end by their time-out while somebody else could go on.
   unsigned timeouts = 1;
+  /// Allocations that live as long as the process.
+  unsigned immortal_blocks = 0;
   /// More operations than this are taken for a livelock.
   unsigned steps_max = 2000;
   std::uint64_t executions_max = ~std::uint64_t{0};

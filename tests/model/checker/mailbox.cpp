@@ -23,6 +23,14 @@ void mailbox::wait() noexcept {
   while (count_ == 0 && !closed_) (void)execution::wait_in(waiting_, false);
 }
 
+void mailbox::open() noexcept {
+  closed_ = false;
+}
+
+bool mailbox::closed() const noexcept {
+  return closed_;
+}
+
 void mailbox::close() noexcept {
   closed_ = true;
   execution::wake_all(waiting_);

@@ -20,7 +20,8 @@ class mailbox {
   /// Until there is an item, or close() is called.
   void wait() noexcept;
   void close() noexcept;
-  [[nodiscard]] bool closed() const noexcept { return closed_; }
+  void open() noexcept;
+  [[nodiscard]] bool closed() const noexcept;
 
  private:
   struct entry {

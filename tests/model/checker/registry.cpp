@@ -30,6 +30,15 @@ result registered_model::check_by_lot(strategy how, on_failure then) const {
   return explore(by_lot, body_, then);
 }
 
+bool registered_model::fails_within(double seconds) const {
+  for (const strategy how : {strategy::pct, strategy::random}) {
+    if (!check_by_lot(how, on_failure::stop).passed()) return true;
+  }
+  options limited = bounds_;
+  limited.seconds_max = seconds;
+  return !explore(limited, body_, on_failure::stop).passed();
+}
+
 result registered_model::replay(const std::string& text) const {
   options once = bounds_;
   if (text.starts_with('*') && once.spurious_failures == 0) once.spurious_failures = 1;

@@ -29,6 +29,9 @@ class registered_model {
 
   [[nodiscard]] result check_all(on_failure then) const;
   [[nodiscard]] result check_by_lot(strategy how, on_failure then) const;
+  /// Stops at the first failure: some executions by lot, then those of check_all(), in so many
+  /// seconds.
+  [[nodiscard]] bool fails_within(double seconds) const;
   [[nodiscard]] result replay(const std::string& text) const;
 
   static std::span<const registered_model* const> all() noexcept;
