@@ -80,12 +80,12 @@ void scheduler::schedule(detail::task_state& task) noexcept {
 
 void scheduler::add_task() noexcept {
   if (alive_.add(1) > 1) return;
-  for (worker& each : each_) each.arrived.open();
+  for (worker_queues& each : each_) each.arrived.open();
 }
 
 void scheduler::remove_task() noexcept {
   if (alive_.add(-1) > 0) return;
-  for (worker& each : each_) each.arrived.close();
+  for (worker_queues& each : each_) each.arrived.close();
 }
 
 }  // namespace weft::model
