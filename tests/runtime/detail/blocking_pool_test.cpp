@@ -16,6 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// What a job uses outlives the pool: a thread may be at its last steps when the test is not waiting
+// for it any more.
 struct job : blocking_job {
   explicit job(std::function<void()> call, bool on_its_own = false) : work(std::move(call)) {
     run = [](blocking_job& self) noexcept { static_cast<job&>(self).work(); };
@@ -50,9 +52,9 @@ TEST(BlockingPool, Job_RunsOnceOnAnotherThread) {
 // They wait for each other: each needs a thread of its own.
 TEST(BlockingPool, JobsThatBlock_GetAThreadEach) {
   constexpr int count = 20;
-  blocking_pool pool(count, 1s);
   std::latch all_run(count + 1);
   std::deque<job> jobs;
+  blocking_pool pool(count, 1s);
   for (int i = 0; i < count; ++i) {
     jobs.emplace_back([&] { all_run.arrive_and_wait(); });
     ASSERT_TRUE(pool.submit(jobs.back()));
@@ -128,15 +130,14 @@ TEST(BlockingPool, JobThatIsWithdrawnInTime_NeverRuns) {
 }
 
 TEST(BlockingPool, ThreadIdleForTheKeepAlive_Ends) {
-  blocking_pool pool(4, 1ms);
-  std::latch done(1);
+  std::latch done(1), again(1);
   job one([&] { done.count_down(); });
+  job two([&] { again.count_down(); });
+  blocking_pool pool(4, 1ms);
   ASSERT_TRUE(pool.submit(one));
   done.wait();
 
   while (pool.threads() > 0) std::this_thread::yield();
-  std::latch again(1);
-  job two([&] { again.count_down(); });
 
   EXPECT_TRUE(pool.submit(two));
   again.wait();
@@ -145,9 +146,9 @@ TEST(BlockingPool, ThreadIdleForTheKeepAlive_Ends) {
 // The keep-alive is over all the time, so jobs meet threads that are about to leave.
 TEST(BlockingPoolStress, JobsThatMeetLeavingThreads_RunOnce) {
   constexpr int count = 3'000;
-  blocking_pool pool(3, 0ms);
   std::atomic<int> runs{0};
   std::deque<job> jobs;
+  blocking_pool pool(3, 0ms);
   for (int i = 0; i < count; ++i) {
     jobs.emplace_back([&] { runs.fetch_add(1, std::memory_order_relaxed); });
     ASSERT_TRUE(pool.submit(jobs.back()));
@@ -254,7 +255,6 @@ TEST(BlockingPool, NoThreadToBeHad_IsRefused) {
 }
 
 TEST(BlockingPool, OneThreadAndNoOtherToBeHad_RunsAll) {
-  blocking_pool pool(2, 1s);
   std::latch begun(1), go_on(1), done(2);
   job first([&] {
     begun.count_down();
@@ -262,6 +262,7 @@ TEST(BlockingPool, OneThreadAndNoOtherToBeHad_RunsAll) {
     done.count_down();
   });
   job second([&] { done.count_down(); });
+  blocking_pool pool(2, 1s);
   ASSERT_TRUE(pool.submit(first));
   begun.wait();
   const no_threads fault;
