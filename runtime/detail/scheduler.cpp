@@ -8,6 +8,7 @@
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
+#include "step_trace.h"
 #include "sys.h"
 #include "wait_node.h"
 
@@ -87,6 +88,7 @@ scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
       virtual_time_(options.virtual_time),
       debug_(options.debug),
+      trace_(std::move(options.trace)),
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),

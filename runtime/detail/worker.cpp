@@ -1,11 +1,12 @@
 #include "worker.h"
 
 #include "../clock.h"
+#include "await_chain.h"
 #include "chaos.h"
-#include "code_name.h"
 #include "debug_reports.h"
 #include "io_operation.h"
 #include "scheduler.h"
+#include "step_trace.h"
 #include "wait_node.h"
 
 #include <algorithm>
@@ -85,7 +86,7 @@ inline task_state* worker::next_task() noexcept {
 }
 
 void worker::run(const atomic<bool>& leave) noexcept {
-  if (scheduler_.debug()) [[unlikely]]
+  if (scheduler_.debug() || scheduler_.trace() != nullptr) [[unlikely]]
     return run_timed(leave);
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
@@ -99,7 +100,7 @@ void worker::run(const atomic<bool>& leave) noexcept {
   }
 }
 
-/// In debug mode, a loop of its own: the other one pays nothing.
+/// In debug mode and for a trace, a loop of its own: the other one pays nothing.
 void worker::run_timed(const atomic<bool>& leave) noexcept {
   begin_batch();
   // acquire: as in run().
@@ -113,23 +114,16 @@ void worker::run_timed(const atomic<bool>& leave) noexcept {
   }
 }
 
-/// The function that the next resume of the task enters.
-static const void* entry_of(const task_state& task) noexcept {
-  const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
-  void* const target = reinterpret_cast<void*>(leaf & ~leaf_tag::mask);
-  if ((leaf & leaf_tag::retry) == 0) return code_of(target);
-  const std::coroutine_handle<> waiter = static_cast<retry_node*>(target)->waiter;
-  return waiter ? code_of(waiter.address()) : nullptr;
-}
-
 void worker::execute_timed(task_state& task) noexcept {
   add_handle(task);  // it may end here
   observe(task);
-  const void* const entry = entry_of(task);
+  const resume_point from = resume_point_of(innermost_frame(task));
   const std::uint64_t begin = now_ns();
   execute(task);
-  const std::uint64_t took = now_ns() - begin;
-  if (took >= slow_step_ns) report_slow_step(scheduler_, task, took, entry);
+  const std::uint64_t end = now_ns();
+  if (step_trace* trace = scheduler_.trace()) trace->add(index_, begin, end, from, task);
+  if (scheduler_.debug() && end - begin >= slow_step_ns)
+    report_slow_step(scheduler_, task, end - begin, from);
   drop_handle(task);
 }
 
