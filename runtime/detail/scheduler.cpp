@@ -56,6 +56,11 @@ void schedule_back(task_state& task) noexcept {
   scheduler::at(task.runtime).push_remote(task);
 }
 
+void run_now(task_state& task) noexcept {
+  const bool inside_a_task = here.runtime == task.runtime && here.task != nullptr;
+  if (!inside_a_task || !worker::current()->run_nested(task)) schedule_back(task);
+}
+
 void reschedule_current() noexcept {
   schedule_back(*here.task);
 }

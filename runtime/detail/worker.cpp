@@ -32,6 +32,9 @@ constexpr std::uint64_t worth_stealing_ns = 10'000;
 // A look at the backlog every so many pushes, and at the end of each batch.
 constexpr std::uint32_t pushes_between_looks = 32;
 constexpr unsigned next_runs_max = 3;
+// Of eager tasks that begin eager tasks: each takes about 500 bytes of the stack, and what it needs
+// itself.
+constexpr unsigned nested_max = 32;
 // The watcher looks this often while it finds something, and less often while all is well.
 constexpr std::int64_t watch_min_ns = 1'000'000;
 constexpr std::int64_t watch_max_ns = 4'000'000;
@@ -443,6 +446,21 @@ void worker::help_until_done(task_state& child) noexcept {
   helping_ = self.below;
   while (task_state* task = held_back_.pop()) push_back(*task);
   here = outer;
+}
+
+bool worker::run_nested(task_state& task) noexcept {
+  if (nested_ == nested_max) return false;
+  ++nested_;
+  const execution outer = here;
+  flush_forks();  // those of the outer task: a step ends with an empty deque
+  if (scheduler_.debug() || scheduler_.trace() != nullptr) {
+    execute_timed(task);
+  } else {
+    execute(task);
+  }
+  here = outer;
+  --nested_;
+  return true;
 }
 
 // ---- Rescue -------------------------------------------------------------------------------------
