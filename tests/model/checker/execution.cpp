@@ -4,6 +4,7 @@
 #include "heap.h"
 #include "memory.h"
 #include "race_detector.h"
+#include "system_calls.h"
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@
 
 #include <cxxabi.h>
 #include <signal.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 namespace weft::model::execution {
@@ -254,6 +256,8 @@ void catch_signals() {
     action.sa_flags = SA_ONSTACK | SA_NODEFER;
     for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
       ::sigaction(number, &action, nullptr);
+    // The C++ library must not take us for a program with one thread, which needs no atomics.
+    __libc_single_threaded = 0;
     // Exceptions that are being handled belong to a thread.
     keep_per_thread(abi::__cxa_get_globals(), 2 * sizeof(void*));
     save_kept(kept_initially);
@@ -273,6 +277,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   heap::reset();
   race_detector::reset();
   memory::reset();
+  reset_system();
   running = 0;
   started = 1;
   step_count = 0;
