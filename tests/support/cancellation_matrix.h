@@ -357,7 +357,8 @@ inline std::mt19937_64 random_for(const std::string& cell) {
 struct round_plan {
   bool virtual_time = false;
   std::optional<std::size_t> worker;  // of the attempt; none: any
-  bool cancel_first = false;          // where both are done in one step
+  bool cancel_first = false;          // where both are done on one worker
+  std::size_t steps_between = 0;      // ... and how often others run between them
   bool swapped = false;               // the completion comes from elsewhere, the request from here
   unsigned delay_here = 0, delay_there = 0;
 };
@@ -365,7 +366,8 @@ struct round_plan {
 inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
   return out << (plan.virtual_time ? "virtual time" : "real time") << ", attempt on worker "
              << (plan.worker ? std::to_string(*plan.worker) : "any")
-             << (plan.cancel_first ? ", request first" : ", completion first")
+             << (plan.cancel_first ? ", request first" : ", completion first") << ", "
+             << plan.steps_between << " steps between"
              << (plan.swapped ? ", completed from elsewhere" : "") << ", spins " << plan.delay_here
              << "/" << plan.delay_there;
 }
@@ -385,6 +387,7 @@ inline round_plan draw_plan(std::mt19937_64& random, std::size_t round, std::siz
   }
   plan.cancel_first = round % 2 == 1;
   plan.swapped = round % 4 >= 2;
+  plan.steps_between = round / 2 % 4;
   plan.delay_here = delay();
   plan.delay_there = delay();
   return plan;
@@ -399,9 +402,13 @@ inline task<> until_it_waits(const join_handle<>& attempt, const record& kept) {
   while (!kept.over.is_set() && !detail::is_suspended(*attempt.state())) co_await yield();
 }
 
+inline task<> steps(std::size_t count) {
+  for (; count > 0; --count) co_await yield();
+}
+
 inline void spin_until(const std::atomic<bool>& flag) {
   for (unsigned looks = 1; !flag; ++looks) {
-    if (looks % 1024 == 0) std::this_thread::yield();
+    if (looks % 32768 == 0) std::this_thread::yield();
   }
 }
 
@@ -418,7 +425,7 @@ inline void complete_now(const matrix_case& subject, specimen& it, clock::time_p
 }
 inline task<> complete(const matrix_case& subject, specimen& it, clock::time_point due,
                        const round_plan& plan) {
-  if (subject.completed_by_time && plan.virtual_time) co_await sleep_until(due);
+  if (subject.completed_by_time && plan.virtual_time) co_await sleep(due - clock::now());
   complete_now(subject, it, due);
 }
 
@@ -498,8 +505,9 @@ inline task<> play(const cancellation_cell& cell, const round_plan& plan, elsewh
     co_await other.ended();
   };
 
+  // It has begun, and waits to make its attempt: a task that was cancelled earlier never does.
+  if (cell.when == moment::before_the_wait || !traits.waits) co_await until_it_waits(attempt, kept);
   if (cell.when == moment::before_the_wait) {
-    co_await until_it_waits(attempt, kept);
     kept.stands_still = true;
     kept.begin.set();
     // In this very step, if the asker is here; else the task stands still meanwhile.
@@ -524,7 +532,9 @@ inline task<> play(const cancellation_cell& cell, const round_plan& plan, elsewh
     co_await race(ask, [&] { complete_now(cell.subject, *it, due); }, plan, other);
   } else if (cell.when == moment::at_completion) {
     if (plan.cancel_first) ask();
+    if (plan.cancel_first) co_await steps(plan.steps_between);
     co_await complete(cell.subject, *it, due, plan);
+    if (!plan.cancel_first) co_await steps(plan.steps_between);
     if (!plan.cancel_first) ask();
   } else if (cell.when == moment::after) {
     co_await complete(cell.subject, *it, due, plan);
@@ -561,7 +571,9 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
   co_await until_it_waits(attempt, kept);
   co_await it.line_up();
   if (plan.cancel_first) scope.cancel();
+  if (plan.cancel_first) co_await steps(plan.steps_between);
   co_await complete(cell.subject, it, due, plan);
+  if (!plan.cancel_first) co_await steps(plan.steps_between);
   if (!plan.cancel_first) scope.cancel();
   co_await attempt;
 }
@@ -571,7 +583,7 @@ inline task<> meet_limit(const limit_cell& cell, specimen& it, clock::time_point
                          const round_plan& plan) {
   using namespace std::chrono_literals;
   const auto complete_then = [&]() -> task<> {
-    if (plan.virtual_time) co_await sleep_until(due);
+    if (plan.virtual_time) co_await sleep(due - clock::now());
     const clock::time_point moment = plan.virtual_time ? due : due + plan.delay_here * 40ns;
     while (clock::now() < moment) std::this_thread::yield();
     it.complete();
@@ -656,7 +668,7 @@ inline void play_all(const cancellation_cell& cell) {
   elsewhere other(cell.who);
   const auto play_round = [&](const round_plan& plan) { return play(cell, plan, other); };
   const bool races = cell.when == moment::at_completion && cell.who != asker::same_worker;
-  const std::size_t rounds = races ? cell.subject.traits.rounds : 4;
+  const std::size_t rounds = races ? cell.subject.traits.rounds : 8;
   switch (cell.who) {
     case asker::same_worker:
       if (cell.subject.traits.has_virtual_time) play_rounds(0, rounds, random, play_round);
@@ -673,7 +685,7 @@ inline void play_all(const limit_cell& cell) {
   const auto play_round = [&](const round_plan& plan) { return play(cell, plan); };
   if (cell.when == limit_moment::race)
     return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, random, play_round);
-  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 2, random, play_round);
+  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, random, play_round);
 }
 
 }  // namespace weft::testing
