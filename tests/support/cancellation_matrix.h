@@ -1,29 +1,20 @@
 #pragma once
 
-// Cancels one awaitable in every way there is. A case says how the awaitable is made, completed and
-// accounted for; the matrix multiplies it:
+// Cancels one awaitable in every way there is:
 //
 //   when    the request is there before the wait; it comes while the task waits; in the moment of
 //           the completion, in both orders; after it
 //   who     asks: a task on the same worker, one on another worker, a thread that is no worker
-//   limit   passes before the completion, after it, and at the same instant
+//   limit   passes before the completion, after it, at the same instant, in the same step
 //
 // In each cell the case counts what it owns (permits, items, bytes, wake-ups): a wait that was
 // completed has taken its share, one that was not has taken nothing. And the request itself is
 // delivered exactly once, by the wait or by the next suspension after it.
 //
-//   struct semaphore_acquire {
-//     semaphore permits{0};
-//     permit got;
-//     task<> attempt(auto how) { got = co_await how(permits.acquire()); }   // how: bare, or limited
-//     void complete() { permits.release(); }                                // any thread
-//     void check(bool completed) { EXPECT_EQ(got.count(), completed ? 1 : 0); ... }
-//   };
-//
-// A case may also have: set_up(), before the attempt; line_up(), once it waits (both task<>); a
-// check() that is a task<>; `traits`, where it is not like most; `due`, if time completes it.
+// On one worker both orders are played step by step. Where two threads meet, some hundred rounds
+// are raced, with delays that WEFT_TEST_SEED decides.
 
-#include "../sync/every_runtime.h"
+#include "cancellation_case.h"
 #include <weft/runtime/cancel_scope.h>
 #include <weft/runtime/clock.h>
 #include <weft/runtime/detail/task_state.h>
@@ -32,263 +23,28 @@
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/spawn.h>
 #include <weft/runtime/test_runtime.h>
-#include <weft/runtime/timeout.h>
-#include <weft/sync/event.h>
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <sched.h>
+
 namespace weft::testing {
-
-// ---- Cases --------------------------------------------------------------------------------------
-
-/// What is special about a case.
-struct case_traits {
-  bool ends_when_cancelled = true;    // else a cancelled wait goes on until its completion
-  bool throws_when_cancelled = true;  // else it may give what it has, and the request stays
-  bool completed_in_one_step = true;  // else complete() only begins what completes it
-  bool passes_requests_on = false;    // to a task: the request may be spent there
-  bool waits = true;                  // else it is over at once, or nobody can tell
-  bool has_virtual_time = true;       // else it needs a real clock
-  std::size_t rounds = 160;           // of a race
-};
-
-/// `co_await how(operation)`: as it is.
-struct bare {
-  template <class A>
-  A&& operator()(A&& awaited) const noexcept {
-    return static_cast<A&&>(awaited);
-  }
-};
-/// ... with a limit.
-struct limited {
-  clock::duration limit;
-  template <class A>
-  auto operator()(A&& awaited) const {
-    return wait_for(std::forward<A>(awaited), limit);
-  }
-};
-
-/// A case of any type.
-class specimen {
- public:
-  specimen() = default;
-  specimen(const specimen&) = delete;
-  specimen& operator=(const specimen&) = delete;
-  virtual ~specimen() = default;
-
-  virtual void set_due(clock::time_point when) = 0;
-  virtual task<> set_up() = 0;
-  virtual task<> attempt(std::optional<clock::duration> limit) = 0;
-  virtual task<> line_up() = 0;
-  virtual void complete() = 0;
-  virtual task<> check(bool completed) = 0;
-};
-
-template <class Case>
-class specimen_of final : public specimen {
- public:
-  void set_due(clock::time_point when) override {
-    if constexpr (requires { case_.due = when; }) case_.due = when;
-  }
-  task<> set_up() override {
-    if constexpr (requires { case_.set_up(); }) co_await case_.set_up();
-    co_return;
-  }
-  task<> attempt(std::optional<clock::duration> limit) override {
-    if (limit) return case_.attempt(limited{*limit});
-    return case_.attempt(bare{});
-  }
-  task<> line_up() override {
-    if constexpr (requires { case_.line_up(); }) co_await case_.line_up();
-    co_return;
-  }
-  void complete() override {
-    if constexpr (requires { case_.complete(); }) case_.complete();
-  }
-  task<> check(bool completed) override {
-    if constexpr (std::is_void_v<decltype(case_.check(completed))>) {
-      case_.check(completed);
-      co_return;
-    } else {
-      co_await case_.check(completed);
-    }
-  }
-
- private:
-  Case case_;
-};
-
-struct matrix_case {
-  const char* name;
-  case_traits traits;
-  bool completed_by_time;
-  std::unique_ptr<specimen> (*make)();
-};
-
-/// `case_of<semaphore_acquire>("SemaphoreAcquire")`.
-template <class Case>
-matrix_case case_of(const char* name) {
-  case_traits traits;
-  if constexpr (requires { Case::traits; }) traits = Case::traits;
-  constexpr bool by_time = requires(Case& it, clock::time_point when) { it.due = when; };
-  const auto make = []() -> std::unique_ptr<specimen> {
-    return std::make_unique<specimen_of<Case>>();
-  };
-  return {name, traits, by_time, make};
-}
-
-// ---- The task that is cancelled -----------------------------------------------------------------
-
-enum class fate : std::uint8_t { pending, completed, cancelled, timed_out, failed };
-
-inline std::ostream& operator<<(std::ostream& out, fate how) {
-  constexpr const char* names[] = {"pending", "completed", "cancelled", "timed out", "failed"};
-  return out << names[static_cast<std::size_t>(how)];
-}
-
-/// What became of one attempt.
-struct record {
-  event begin;                // set: the attempt may begin
-  bool stands_still = false;  // before the attempt, until `asked`: the request finds it running
-  std::optional<clock::time_point> limit;
-  cancel_scope* scope = nullptr;  // if there is one, its end is a limit
-  event asked;                    // set: the request was made
-  event over;                     // the attempt has ended
-  fate how = fate::pending;       // ... in this way; read after `over`
-  clock::time_point when;         // ... at this time
-  std::exception_ptr failure;
-  int requests_later = 0;  // how many were delivered after it
-};
-
-/// What it has failed with, or nothing.
-inline std::string failure_of(const record& kept) {
-  try {
-    if (kept.failure != nullptr) std::rethrow_exception(kept.failure);
-  } catch (const std::exception& error) {
-    return std::string(": ") + error.what();
-  } catch (...) {  // another type
-    return ": no std::exception";
-  }
-  return "";
-}
-
-/// Makes the attempt, then suspends again until a request was made, and once more: what the attempt
-/// has not taken for itself is delivered there.
-inline task<> attempt_once(specimen& it, record& kept) {
-  co_await kept.begin.wait();
-  while (kept.stands_still && !kept.asked.is_set()) std::this_thread::yield();
-  std::optional<clock::duration> limit;
-  if (kept.limit) limit = *kept.limit - clock::now();
-  try {
-    if (kept.scope == nullptr) {
-      co_await it.attempt(limit);
-      kept.how = fate::completed;
-    } else {
-      const auto attempt = [&it]() -> task<> { co_await it.attempt({}); };
-      const bool completed = co_await with_cancel_scope(*kept.scope, attempt);
-      kept.how = completed ? fate::completed : fate::timed_out;
-    }
-  } catch (const cancelled_error&) {
-    kept.how = fate::cancelled;
-  } catch (const timeout_error&) {
-    kept.how = fate::timed_out;
-  } catch (...) {  // no case expects another one
-    kept.how = fate::failed;
-    kept.failure = std::current_exception();
-  }
-  kept.when = clock::now();
-  kept.over.set();
-  try {
-    co_await kept.asked.wait();
-    co_await yield();
-  } catch (const cancelled_error&) {
-    ++kept.requests_later;
-  }
-}
-
-// ---- Who asks -----------------------------------------------------------------------------------
-
-enum class asker : std::uint8_t { same_worker, another_worker, foreign_thread };
-
-/// A thread that knows nothing of a runtime and calls what it is given.
-class foreign_thread {
- public:
-  foreign_thread() : thread_([this] { serve(); }) {}
-  foreign_thread(const foreign_thread&) = delete;
-  foreign_thread& operator=(const foreign_thread&) = delete;
-  ~foreign_thread() {
-    hand_over(nullptr);
-    thread_.join();
-  }
-
-  /// Requires: it has done what it was given before.
-  void hand_over(std::function<void()> f) {
-    done_.clear();
-    next_ = std::move(f);
-    full_ = true;
-    full_.notify_one();
-  }
-  task<> done() { co_await done_.wait(); }
-
- private:
-  void serve() {
-    for (bool more = true; more;) {
-      full_.wait(false);
-      full_ = false;
-      more = next_ != nullptr;
-      if (more) std::exchange(next_, nullptr)();
-      done_.set();
-    }
-  }
-
-  std::function<void()> next_;  // the thread's while full_, and until done_
-  std::atomic<bool> full_{false};
-  event done_;
-  std::thread thread_;
-};
-
-/// Calls functions where `who` says. The rounds run on worker 0, so another worker is number 1.
-class elsewhere {
- public:
-  explicit elsewhere(asker who) : who_(who) {
-    if (who == asker::foreign_thread) thread_.emplace();
-  }
-
-  void begin(std::function<void()> f) {
-    if (who_ == asker::foreign_thread) return thread_->hand_over(std::move(f));
-    const auto call = [](std::function<void()> function) -> task<> {
-      function();
-      co_return;
-    };
-    task_ = spawn_on(who_ == asker::another_worker ? 1 : 0, call, std::move(f));
-  }
-  task<> ended() {
-    if (who_ == asker::foreign_thread) co_return co_await thread_->done();
-    co_await std::exchange(task_, {});
-  }
-
- private:
-  asker who_;
-  std::optional<foreign_thread> thread_;
-  join_handle<> task_;
-};
 
 // ---- Cells --------------------------------------------------------------------------------------
 
@@ -345,7 +101,7 @@ inline std::vector<limit_cell> limit_cells(const std::vector<matrix_case>& cases
   return cells;
 }
 
-// ---- One round ----------------------------------------------------------------------------------
+// ---- What happens in a round --------------------------------------------------------------------
 
 /// Random numbers of a cell: WEFT_TEST_SEED and its name decide.
 inline std::mt19937_64 random_for(const std::string& cell) {
@@ -361,6 +117,7 @@ struct round_plan {
   std::size_t steps_between = 0;      // ... and how often others run between them
   bool swapped = false;               // the completion comes from elsewhere, the request from here
   unsigned delay_here = 0, delay_there = 0;
+  std::chrono::microseconds behind_timer{0};  // real timers come late
 };
 
 inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
@@ -368,7 +125,7 @@ inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
              << (plan.worker ? std::to_string(*plan.worker) : "any")
              << (plan.cancel_first ? ", request first" : ", completion first") << ", "
              << plan.steps_between << " steps between"
-             << (plan.swapped ? ", completed from elsewhere" : "") << ", spins " << plan.delay_here
+             << (plan.swapped ? ", completed from elsewhere" : "") << ", delays " << plan.delay_here
              << "/" << plan.delay_there;
 }
 
@@ -376,7 +133,7 @@ inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
 inline round_plan draw_plan(std::mt19937_64& random, std::size_t round, std::size_t workers) {
   // Delays from nothing to some microseconds, the short ones as often as the long ones.
   const auto delay = [&random] {
-    constexpr unsigned longest[] = {4, 64, 512, 4096};
+    constexpr unsigned longest[] = {4, 32, 256, 4096};
     return static_cast<unsigned>(random() % longest[random() % 4]);
   };
   round_plan plan;
@@ -390,26 +147,22 @@ inline round_plan draw_plan(std::mt19937_64& random, std::size_t round, std::siz
   plan.steps_between = round / 2 % 4;
   plan.delay_here = delay();
   plan.delay_there = delay();
+  plan.behind_timer = std::chrono::microseconds(random() % 300);
   return plan;
 }
 
 inline void spin(unsigned count) {
   for (volatile unsigned i = 0; i < count;) i = i + 1;
 }
-
-/// Lets others run until the attempt waits, or is over. (all_tasks() looks through all memory.)
-inline task<> until_it_waits(const join_handle<>& attempt, const record& kept) {
-  while (!kept.over.is_set() && !detail::is_suspended(*attempt.state())) co_await yield();
+inline void spin_until(clock::time_point when) {
+  while (clock::now() < when) std::this_thread::yield();
 }
-
 inline task<> steps(std::size_t count) {
   for (; count > 0; --count) co_await yield();
 }
-
-inline void spin_until(const std::atomic<bool>& flag) {
-  for (unsigned looks = 1; !flag; ++looks) {
-    if (looks % 32768 == 0) std::this_thread::yield();
-  }
+/// Lets others run until the attempt waits, or is over. (all_tasks() looks through all memory.)
+inline task<> until_it_waits(const join_handle<>& attempt, const record& kept) {
+  while (!kept.over.is_set() && !detail::is_suspended(*attempt.state())) co_await yield();
 }
 
 template <class F>
@@ -418,134 +171,200 @@ join_handle<task_value_t<F>> spawn_at(std::optional<std::size_t> worker, F f) {
   return spawn(std::move(f));
 }
 
-/// Time completes a case at `due`, all others complete() does.
-inline void complete_now(const matrix_case& subject, specimen& it, clock::time_point due) {
-  while (subject.completed_by_time && clock::now() < due) std::this_thread::yield();
-  it.complete();
-}
-inline task<> complete(const matrix_case& subject, specimen& it, clock::time_point due,
-                       const round_plan& plan) {
-  if (subject.completed_by_time && plan.virtual_time) co_await sleep(due - clock::now());
-  complete_now(subject, it, due);
-}
+// ---- A request ----------------------------------------------------------------------------------
 
-/// The request meets the completion: one of them here, the other elsewhere.
-inline task<> race(const std::function<void()>& ask, const std::function<void()>& complete_it,
-                   const round_plan& plan, elsewhere& other) {
-  std::atomic<bool> there{false}, go{false};
-  other.begin([&] {
-    there = true;
-    spin_until(go);
-    spin(plan.delay_there);
-    plan.swapped ? complete_it() : ask();
-  });
-  co_await yield();  // a worker tells others what it has for them when a step ends
-  spin_until(there);
-  go = true;
-  spin(plan.delay_here);
-  plan.swapped ? ask() : complete_it();
-  co_await other.ended();
-}
+/// One attempt that is cancelled, from its begin to the count of what is left.
+class cancelled_attempt {
+ public:
+  cancelled_attempt(const cancellation_cell& cell, const round_plan& plan)
+      : cell_(cell), plan_(plan), it_(cell.subject.make()), due_(clock::now() + time_until_due()) {
+    it_->set_due(due_);
+  }
 
-/// ... unless its time is a day away, because the request had to come before.
-inline task<> complete_if_due(const cancellation_cell& cell, specimen& it, clock::time_point due,
-                              const round_plan& plan) {
-  if (plan.virtual_time || !cell.subject.completed_by_time)
-    co_await complete(cell.subject, it, due, plan);
-}
+  /// Up to the wait.
+  task<> begin() {
+    co_await it_->set_up();
+    attempt_ = spawn_at(plan_.worker, [this]() -> task<> { co_await attempt_once(*it_, kept_); });
+    // It has begun, and waits to make its attempt: a task that is cancelled earlier never does.
+    if (asked_early() || !traits().waits) co_await until_it_waits(attempt_, kept_);
+    kept_.stands_still = asked_early();
+    kept_.begin.set();
+    if (asked_early()) co_return;
+    if (traits().waits) co_await until_it_waits(attempt_, kept_);
+    co_await it_->line_up();
+  }
+  /// Any thread.
+  void ask() {
+    EXPECT_TRUE(attempt_.cancel());
+    kept_.asked.set();
+  }
+  void complete_now() { it_->complete(); }
+  task<> complete() {
+    if (!cell_.subject.completed_by_time) co_return it_->complete();
+    if (plan_.virtual_time) co_await sleep(due_ - clock::now());
+    if (!plan_.virtual_time && !asked_before_completion()) spin_until(due_);
+  }
+  /// Where two threads meet: both wait for the time that completes the case, if there is one.
+  void wait_until_due() const {
+    if (cell_.subject.completed_by_time) spin_until(due_ + plan_.behind_timer);
+  }
+  /// It was asked, before it was completed.
+  task<> complete_afterwards() {
+    if (traits().ends_when_cancelled) co_await kept_.over.wait();
+    if (asked_early()) co_await it_->line_up();
+    co_await complete();
+  }
+  task<> until_over() { co_await kept_.over.wait(); }
 
-/// When time completes the case: soon, but not before the request that has to come before.
-inline clock::time_point due_of(const cancellation_cell& cell, const round_plan& plan) {
-  using namespace std::chrono_literals;
-  const bool early_request =
-      cell.when == moment::before_the_wait || cell.when == moment::before_completion;
-  if (plan.virtual_time) return clock::now() + 10ms;
-  return clock::now() + (early_request ? clock::duration(24h) : clock::duration(60us));
-}
+  /// It was asked and completed.
+  task<> end() {
+    co_await attempt_;
+    judge();
+    co_await it_->check(kept_.how == fate::completed);
+    if (::testing::Test::HasFailure()) ADD_FAILURE() << "in a round with " << plan_;
+  }
+  [[nodiscard]] const round_plan& plan() const { return plan_; }
 
-/// What the cell says about one round, beside what the case counts.
-inline void judge(const cancellation_cell& cell, const round_plan& plan, const record& kept) {
-  const case_traits& traits = cell.subject.traits;
-  const bool completed = kept.how == fate::completed;
-  EXPECT_TRUE(completed || kept.how == fate::cancelled) << kept.how << failure_of(kept);
-  const bool in_one_step = cell.when == moment::at_completion && cell.who == asker::same_worker &&
-                           traits.waits && traits.completed_in_one_step &&
-                           (plan.virtual_time || !cell.subject.completed_by_time);
-  if (cell.when == moment::after || (in_one_step && !plan.cancel_first))
-    EXPECT_TRUE(completed) << "the request came after the completion";
-  const bool early_request =
-      cell.when == moment::before_the_wait || cell.when == moment::before_completion;
-  if ((early_request || (in_one_step && plan.cancel_first)) && traits.ends_when_cancelled &&
-      traits.throws_when_cancelled)
-    EXPECT_FALSE(completed) << "the request came before the completion";
-  if (!completed) EXPECT_EQ(kept.requests_later, 0) << "one request was delivered twice";
-  if (completed && !traits.passes_requests_on)
-    EXPECT_EQ(kept.requests_later, 1) << "the request was lost";
-}
+ private:
+  [[nodiscard]] const case_traits& traits() const { return cell_.subject.traits; }
+  [[nodiscard]] bool asked_early() const { return cell_.when == moment::before_the_wait; }
+  [[nodiscard]] bool asked_before_completion() const {
+    return asked_early() || cell_.when == moment::before_completion;
+  }
+  /// Soon; a day in real time, if the request has to come before.
+  [[nodiscard]] clock::duration time_until_due() const {
+    using namespace std::chrono_literals;
+    if (plan_.virtual_time) return 10ms;
+    return asked_before_completion() ? clock::duration(24h) : clock::duration(60us);
+  }
+  void judge() const {
+    const bool completed = kept_.how == fate::completed;
+    EXPECT_TRUE(completed || kept_.how == fate::cancelled) << kept_.how << failure_of(kept_);
+    const bool in_order = cell_.when == moment::at_completion && cell_.who == asker::same_worker &&
+                          traits().waits && traits().completed_in_one_step &&
+                          (plan_.virtual_time || !cell_.subject.completed_by_time);
+    if (cell_.when == moment::after || (in_order && !plan_.cancel_first))
+      EXPECT_TRUE(completed) << "the request came after the completion";
+    if ((asked_before_completion() || (in_order && plan_.cancel_first)) &&
+        traits().ends_when_cancelled && traits().throws_when_cancelled)
+      EXPECT_FALSE(completed) << "the request came before the completion";
+    if (!completed) EXPECT_EQ(kept_.requests_later, 0) << "one request was delivered twice";
+    if (completed && !traits().passes_requests_on)
+      EXPECT_EQ(kept_.requests_later, 1) << "the request was lost";
+  }
 
-inline task<> play(const cancellation_cell& cell, const round_plan& plan, elsewhere& other) {
-  const case_traits& traits = cell.subject.traits;
-  const std::unique_ptr<specimen> it = cell.subject.make();
-  const clock::time_point due = due_of(cell, plan);
-  it->set_due(due);
-  co_await it->set_up();
-  record kept;
+  const cancellation_cell& cell_;
+  const round_plan plan_;
+  const std::unique_ptr<specimen> it_;
+  const clock::time_point due_;
+  record kept_;
+  join_handle<> attempt_;
+};
+
+inline task<> play(const cancellation_cell& cell, round_plan plan, elsewhere& other) {
   // A task that stands still until worker 1 has asked must not stand there.
-  const bool waits_for_another =
-      cell.when == moment::before_the_wait && cell.who == asker::another_worker;
-  const std::optional<std::size_t> worker =
-      waits_for_another ? std::optional<std::size_t>(0) : plan.worker;
-  auto attempt = spawn_at(worker, [&]() -> task<> { co_await attempt_once(*it, kept); });
-  const std::function<void()> ask = [&] {
-    EXPECT_TRUE(attempt.cancel());
-    kept.asked.set();
-  };
+  if (cell.when == moment::before_the_wait && cell.who == asker::another_worker) plan.worker = 0;
+  cancelled_attempt attempt(cell, plan);
   const auto ask_elsewhere = [&]() -> task<> {
-    other.begin(ask);
+    other.begin([&] { attempt.ask(); });
     co_await other.ended();
   };
-
-  // It has begun, and waits to make its attempt: a task that was cancelled earlier never does.
-  if (cell.when == moment::before_the_wait || !traits.waits) co_await until_it_waits(attempt, kept);
-  if (cell.when == moment::before_the_wait) {
-    kept.stands_still = true;
-    kept.begin.set();
-    // In this very step, if the asker is here; else the task stands still meanwhile.
-    if (cell.who == asker::same_worker) {
-      ask();
-    } else {
-      co_await ask_elsewhere();
-    }
-    if (traits.ends_when_cancelled) co_await kept.over.wait();
-    co_await it->line_up();
-    co_await complete_if_due(cell, *it, due, plan);
-  } else {
-    kept.begin.set();
-    if (traits.waits) co_await until_it_waits(attempt, kept);
-    co_await it->line_up();
-  }
-  if (cell.when == moment::before_completion) {
+  co_await attempt.begin();
+  if (cell.when == moment::before_the_wait && cell.who == asker::same_worker) {
+    attempt.ask();  // in this very step: else it would not stand still, but wait already
+    co_await attempt.complete_afterwards();
+  } else if (cell.when == moment::before_the_wait || cell.when == moment::before_completion) {
     co_await ask_elsewhere();
-    if (traits.ends_when_cancelled) co_await kept.over.wait();
-    co_await complete_if_due(cell, *it, due, plan);
-  } else if (cell.when == moment::at_completion && cell.who != asker::same_worker) {
-    co_await race(ask, [&] { complete_now(cell.subject, *it, due); }, plan, other);
-  } else if (cell.when == moment::at_completion) {
-    if (plan.cancel_first) ask();
-    if (plan.cancel_first) co_await steps(plan.steps_between);
-    co_await complete(cell.subject, *it, due, plan);
-    if (!plan.cancel_first) co_await steps(plan.steps_between);
-    if (!plan.cancel_first) ask();
+    co_await attempt.complete_afterwards();
   } else if (cell.when == moment::after) {
-    co_await complete(cell.subject, *it, due, plan);
-    co_await kept.over.wait();
+    co_await attempt.complete();
+    co_await attempt.until_over();
     co_await ask_elsewhere();
+  } else if (plan.cancel_first) {
+    attempt.ask();
+    co_await steps(plan.steps_between);
+    co_await attempt.complete();
+  } else {
+    co_await attempt.complete();
+    co_await steps(plan.steps_between);
+    attempt.ask();
   }
-  co_await attempt;
-
-  judge(cell, plan, kept);
-  co_await it->check(kept.how == fate::completed);
+  co_await attempt.end();
 }
+
+// ---- Races --------------------------------------------------------------------------------------
+
+/// Two threads that go on together, again and again: each waits for the other, without giving its
+/// CPU away where that is not needed.
+class pace {
+ public:
+  enum side : std::uint8_t { here, there };
+  void keep(side mine, std::size_t round) {
+    at_[mine] = round + 1;
+    for (unsigned looks = 1; at_[1 - mine] <= round; ++looks) {
+      if (looks % 32768 == 0) std::this_thread::yield();
+    }
+  }
+
+ private:
+  std::array<std::atomic<std::size_t>, 2> at_{};
+};
+
+/// While it lives, the calling thread runs on another CPU than this one, if there is one: on the
+/// same they would take turns, and meet nowhere.
+class away_from_cpu {
+ public:
+  explicit away_from_cpu(int cpu) {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t others = before_;
+    CPU_CLR(static_cast<std::size_t>(cpu), &others);
+    sched_setaffinity(0, sizeof others, &others);  // refused when there is no other
+  }
+  ~away_from_cpu() { sched_setaffinity(0, sizeof before_, &before_); }
+  away_from_cpu(const away_from_cpu&) = delete;
+  away_from_cpu& operator=(const away_from_cpu&) = delete;
+
+ private:
+  cpu_set_t before_;
+};
+
+/// One side of the race of one attempt.
+inline void meet(cancelled_attempt& attempt, pace::side mine) {
+  const round_plan& plan = attempt.plan();
+  const unsigned delay = mine == pace::here ? plan.delay_here : plan.delay_there;
+  attempt.wait_until_due();
+  spin(delay);
+  if (plan.swapped == (mine == pace::here)) {
+    attempt.ask();
+  } else {
+    attempt.complete_now();
+  }
+}
+
+/// Requests meet completions: one of them comes from here, the other from elsewhere.
+inline task<> play_races(const cancellation_cell& cell, const std::vector<round_plan>& plans,
+                         elsewhere& other) {
+  std::deque<cancelled_attempt> attempts;
+  for (const round_plan& plan : plans) co_await attempts.emplace_back(cell, plan).begin();
+  pace together;
+  const int cpu_here = sched_getcpu();
+  other.begin([&] {
+    const away_from_cpu guard(cpu_here);
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+      together.keep(pace::there, i);
+      meet(attempts[i], pace::there);
+    }
+  });
+  co_await yield();  // a worker tells others what it has for them when a step ends
+  for (std::size_t i = 0; i < attempts.size(); ++i) {
+    together.keep(pace::here, i);
+    meet(attempts[i], pace::here);
+  }
+  co_await other.ended();
+  for (cancelled_attempt& each : attempts) co_await each.end();
+}
+
+// ---- A limit ------------------------------------------------------------------------------------
 
 /// What the cell says about one round, beside what the case counts.
 inline void judge(const limit_cell& cell, const round_plan& plan, const record& kept) {
@@ -561,6 +380,12 @@ inline void judge(const limit_cell& cell, const round_plan& plan, const record& 
   EXPECT_EQ(kept.requests_later, 0) << "the limit has left a request";
 }
 
+inline task<> complete_at(specimen& it, clock::time_point due, const round_plan& plan) {
+  if (plan.virtual_time) co_await sleep(due - clock::now());
+  spin_until(due);
+  it.complete();
+}
+
 /// A limit that can be made to pass in the very step of the completion: a cancel scope.
 inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, clock::time_point due,
                                       record& kept, const round_plan& plan) {
@@ -572,7 +397,11 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
   co_await it.line_up();
   if (plan.cancel_first) scope.cancel();
   if (plan.cancel_first) co_await steps(plan.steps_between);
-  co_await complete(cell.subject, it, due, plan);
+  if (cell.subject.completed_by_time) {
+    co_await complete_at(it, due, plan);
+  } else {
+    it.complete();
+  }
   if (!plan.cancel_first) co_await steps(plan.steps_between);
   if (!plan.cancel_first) scope.cancel();
   co_await attempt;
@@ -581,13 +410,8 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
 /// A limit and the completion, each at its time.
 inline task<> meet_limit(const limit_cell& cell, specimen& it, clock::time_point due, record& kept,
                          const round_plan& plan) {
-  using namespace std::chrono_literals;
-  const auto complete_then = [&]() -> task<> {
-    if (plan.virtual_time) co_await sleep(due - clock::now());
-    const clock::time_point moment = plan.virtual_time ? due : due + plan.delay_here * 40ns;
-    while (clock::now() < moment) std::this_thread::yield();
-    it.complete();
-  };
+  if (!plan.virtual_time) due += plan.behind_timer;
+  const auto complete_then = [&]() -> task<> { return complete_at(it, due, plan); };
   // Which timer is armed first decides who is first at the same instant.
   join_handle<> completer;
   const bool completer_first = !plan.cancel_first && plan.virtual_time;
@@ -644,14 +468,17 @@ inline void expect_nothing_left() {
   EXPECT_EQ(left.fds, 0);
 }
 
-/// Plays `rounds` on a runtime with so many workers, 0 for one in virtual time, until one fails.
+/// Calls `play`, a coroutine of some plans, until `rounds` were played or one has failed; on a
+/// runtime with so many workers, 0 for one in virtual time.
 template <class F>
-void play_rounds(std::size_t workers, std::size_t rounds, std::mt19937_64& random, F play_round) {
+void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
+                 std::mt19937_64& random, F play) {
   const auto all = [&]() -> task<> {
-    for (std::size_t round = 0; round < rounds && !::testing::Test::HasFailure(); ++round) {
-      const round_plan plan = draw_plan(random, round, workers);
-      co_await play_round(plan);
-      if (::testing::Test::HasFailure()) ADD_FAILURE() << "in round " << round << ": " << plan;
+    for (std::size_t round = 0; round < rounds && !::testing::Test::HasFailure();) {
+      std::vector<round_plan> plans;
+      while (plans.size() < at_once && round < rounds)
+        plans.push_back(draw_plan(random, round++, workers));
+      co_await play(plans);
     }
   };
   const auto on_the_first = [&]() -> task<> { co_await spawn_on(0, all); };
@@ -664,28 +491,43 @@ void play_rounds(std::size_t workers, std::size_t rounds, std::mt19937_64& rando
 }
 
 inline void play_all(const cancellation_cell& cell) {
+  const case_traits& traits = cell.subject.traits;
   std::mt19937_64 random = random_for(cell_name({cell, 0}));
   elsewhere other(cell.who);
-  const auto play_round = [&](const round_plan& plan) { return play(cell, plan, other); };
-  const bool races = cell.when == moment::at_completion && cell.who != asker::same_worker;
-  const std::size_t rounds = races ? cell.subject.traits.rounds : 8;
-  switch (cell.who) {
-    case asker::same_worker:
-      if (cell.subject.traits.has_virtual_time) play_rounds(0, rounds, random, play_round);
-      return play_rounds(1, rounds, random, play_round);
-    case asker::another_worker:
-      return play_rounds(4, rounds, random, play_round);
-    case asker::foreign_thread:
-      play_rounds(1, (rounds + 1) / 2, random, play_round);
-      return play_rounds(4, (rounds + 1) / 2, random, play_round);
+  if (cell.when == moment::at_completion && cell.who != asker::same_worker) {
+    // Many attempts for one meeting of the threads, which takes long. But if tasks have to run until
+    // one is completed, this worker must be free for them.
+    const bool runs_on =
+        !traits.waits || !traits.completed_in_one_step || cell.subject.completed_by_time;
+    const std::size_t at_once = runs_on ? 1 : 16;
+    const std::size_t rounds = runs_on ? traits.rounds / 2 : traits.rounds;
+    const auto race = [&](std::vector<round_plan> plans) -> task<> {
+      for (round_plan& each : plans) {
+        each.swapped = each.swapped && !runs_on;
+        if (runs_on) each.delay_there *= 8;
+      }
+      co_await play_races(cell, plans, other);
+    };
+    if (cell.who == asker::another_worker) return play_rounds(4, rounds, at_once, random, race);
+    play_rounds(1, rounds / 2, at_once, random, race);
+    return play_rounds(4, rounds / 2, at_once, random, race);
   }
+  const auto one = [&](const std::vector<round_plan>& plans) {
+    return play(cell, plans.front(), other);
+  };
+  constexpr std::size_t rounds = 8;  // each of the orders that round_plan knows
+  if (cell.who == asker::same_worker && traits.has_virtual_time)
+    play_rounds(0, rounds, 1, random, one);
+  if (cell.who != asker::another_worker) play_rounds(1, rounds, 1, random, one);
+  if (cell.who != asker::same_worker) play_rounds(4, rounds, 1, random, one);
 }
+
 inline void play_all(const limit_cell& cell) {
   std::mt19937_64 random = random_for(limit_name({cell, 0}));
-  const auto play_round = [&](const round_plan& plan) { return play(cell, plan); };
+  const auto one = [&](const std::vector<round_plan>& plans) { return play(cell, plans.front()); };
   if (cell.when == limit_moment::race)
-    return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, random, play_round);
-  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, random, play_round);
+    return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, 1, random, one);
+  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, 1, random, one);
 }
 
 }  // namespace weft::testing
