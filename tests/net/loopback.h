@@ -3,6 +3,7 @@
 // What the tests of this module share: both kinds of runtime, pairs of connected streams, plain
 // sockets for what a stream does not do.
 
+#include "../sync/every_runtime.h"
 #include <weft/net/tcp.h>
 #include <weft/runtime/as_result.h>
 #include <weft/runtime/detail/sys.h>
@@ -15,7 +16,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -23,7 +23,6 @@
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -72,20 +71,6 @@ inline task<stream_pair> connected_pair() {
   tcp_stream near = co_await tcp_stream::connect(listener.local_address());
   tcp_stream far = co_await listener.accept();
   co_return stream_pair{std::move(near), std::move(far)};
-}
-
-/// Lets others run until the task waits for something, or has ended.
-template <class T>
-task<> until_waiting(join_handle<T>& observed) {
-  const task_id id = observed.id();
-  const auto waits = [id](const task_info& each) {
-    return each.id == id && each.state == task_state::suspended;
-  };
-  while (!observed.done()) {
-    const std::vector<task_info> tasks = all_tasks();
-    if (std::any_of(tasks.begin(), tasks.end(), waits)) co_return;
-    co_await yield();
-  }
 }
 
 /// Lets others run until the condition holds.

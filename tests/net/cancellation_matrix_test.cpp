@@ -1,0 +1,665 @@
+#include "cancellation_matrix.h"
+
+#include "loopback.h"
+#include <weft/net/buffered.h>
+#include <weft/net/detail/descriptor.h>
+#include <weft/net/detail/socket_stream.h>
+#include <weft/net/pipe.h>
+#include <weft/net/process.h>
+#include <weft/net/resolve.h>
+#include <weft/net/server.h>
+#include <weft/net/tcp.h>
+#include <weft/runtime/detail/sys.h>
+#include <weft/runtime/runtime.h>
+#include <weft/runtime/signal_set.h>
+#include <weft/runtime/spawn.h>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace weft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The kernel completes these: complete() makes a system call, and the reactor has to see it.
+constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 120};
+/// Tasks and threads are at work for these.
+constexpr case_traits by_others{
+    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 80};
+constexpr case_traits by_processes{
+    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 12};
+
+/// Sends as the peer does, on any thread.
+void send_raw(const tcp_stream& from, std::string_view bytes) {
+  EXPECT_EQ(::send(from.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(bytes.size()));
+}
+
+/// Two connected streams; what the far one sends is read by the attempt, or afterwards.
+struct reading {
+  static constexpr case_traits traits = by_the_kernel;
+  std::optional<stream_pair> ends;
+  std::string got;
+
+  task<> set_up() { ends.emplace(co_await connected_pair()); }
+  void complete() { send_raw(ends->far, "a whole line\n"); }
+  /// Nothing is lost and nothing comes twice.
+  task<> check(bool completed) {
+    if (!completed) EXPECT_EQ(got, "");
+    ends->far.shutdown_write();
+    const std::string rest = co_await read_to_end(ends->near);
+    EXPECT_EQ(got + rest, "a whole line\n");
+  }
+};
+
+struct tcp_read_some : reading {
+  task<> attempt(auto how) {
+    std::array<char, 4> buffer{};
+    const std::size_t count = co_await how(ends->near.read_some(buffer));
+    got.assign(buffer.data(), count);
+  }
+};
+
+struct tcp_readable : reading {
+  task<> attempt(auto how) { co_await how(ends->near.readable()); }
+};
+
+struct tcp_read_half : reading {
+  std::optional<tcp_stream::halves> halves;
+
+  task<> set_up() {
+    co_await reading::set_up();
+    halves.emplace(std::move(ends->near).split());
+  }
+  task<> attempt(auto how) {
+    std::array<char, 4> buffer{};
+    const std::size_t count = co_await how(halves->reader.read_some(buffer));
+    got.assign(buffer.data(), count);
+  }
+  task<> check(bool completed) {
+    if (!completed) EXPECT_EQ(got, "");
+    ends->far.shutdown_write();
+    const std::string rest = co_await read_to_end(halves->reader);
+    EXPECT_EQ(got + rest, "a whole line\n");
+  }
+};
+
+// ---- Writing ------------------------------------------------------------------------------------
+
+/// A full stream stays full until somebody reads: unlike TCP's, the buffers of a local pair do not
+/// move on by themselves.
+stream_pair full_pair_from(std::string_view all, std::size_t& accepted) {
+  int fds[2];
+  EXPECT_EQ(detail::sys::socket_pair(SOCK_STREAM, fds), 0);
+  const auto stream_of = [](int fd) {
+    return tcp_stream(detail::socket_stream(detail::descriptor(fd, false), detail::peer_name()));
+  };
+  stream_pair ends{stream_of(fds[0]), stream_of(fds[1])};
+  set_send_buffer(ends.near, 1);  // the least there is
+  while (const auto taken = ends.near.try_write_some(all.substr(accepted, 4096)))
+    accepted += *taken;
+  return ends;
+}
+
+const std::string& bytes_to_write() {
+  static const std::string all = pattern(std::size_t{1} << 19);
+  return all;
+}
+
+/// The near stream takes nothing more, until the far one reads. What has arrived in the end is what
+/// was accepted: no byte more, none less, none in another place.
+struct writing {
+  static constexpr case_traits traits = by_others;
+  const std::string& all = bytes_to_write();
+  std::size_t accepted = 0;  // of `all`, so far
+  std::optional<stream_pair> ends;
+  runtime* where = nullptr;
+  join_handle<std::string> reader;
+
+  task<> set_up() {
+    where = &runtime::current();
+    ends.emplace(full_pair_from(all, accepted));
+    co_return;
+  }
+  [[nodiscard]] std::string_view next(std::size_t count) const {
+    return std::string_view(all).substr(accepted, count);
+  }
+  void complete() { reader = where->spawn(read_to_end(ends->far)); }
+  task<std::string> arrived() {
+    ends->near.shutdown_write();
+    co_return co_await reader;
+  }
+  task<> check(bool) {
+    const std::string received = co_await arrived();
+    EXPECT_TRUE(received == all.substr(0, accepted)) << received.size() << " of " << accepted;
+  }
+};
+
+struct stream_writable : writing {
+  task<> attempt(auto how) { co_await how(ends->near.writable()); }
+};
+
+struct stream_write_some : writing {
+  task<> attempt(auto how) { accepted += co_await how(ends->near.write_some(next(65536))); }
+};
+
+/// A part may have been sent; it is the beginning.
+struct writing_all : writing {
+  static constexpr std::size_t count = 30'000;
+  task<> check(bool completed) {
+    const std::string received = co_await arrived();
+    if (completed) EXPECT_EQ(received.size(), accepted + count);
+    EXPECT_GE(received.size(), accepted);
+    EXPECT_LE(received.size(), accepted + count);
+    EXPECT_TRUE(received == all.substr(0, received.size()));
+  }
+};
+
+struct stream_write_all : writing_all {
+  task<> attempt(auto how) { co_await how(ends->near.write_all(next(count))); }
+};
+
+struct stream_write_parts : writing_all {
+  task<> attempt(auto how) {
+    const std::array<byte_view, 2> parts{next(10'000), next(count).substr(10'000)};
+    co_await how(ends->near.write_all(parts));
+  }
+};
+
+// ---- Connections --------------------------------------------------------------------------------
+
+/// A connection that was not accepted is the next one.
+struct tcp_accept {
+  static constexpr case_traits traits = by_the_kernel;
+  tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+  std::optional<tcp_stream> got;
+  int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  task<> attempt(auto how) { got.emplace(co_await how(listener.accept())); }
+  void complete() {
+    const socket_address at = listener.local_address();
+    EXPECT_EQ(::connect(client, at.data(), at.size()), 0);
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    if (!completed) got.emplace(co_await listener.accept());
+    ::shutdown(client, SHUT_WR);
+    const std::string nothing = co_await read_to_end(*got);
+    EXPECT_EQ(nothing, "");
+    ::close(client);
+    got.reset();
+    listener.close();
+  }
+};
+
+/// Over before anybody can tell: connected, or given up, and no descriptor is left.
+struct tcp_connect {
+  static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 80};
+  tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+  std::optional<tcp_stream> got;
+
+  task<> attempt(auto how) {
+    got.emplace(co_await how(tcp_stream::connect(listener.local_address())));
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    if (completed) {
+      const tcp_stream accepted = co_await listener.accept();
+      EXPECT_EQ(accepted.peer_address(), got->local_address());
+    }
+    got.reset();
+    listener.close();
+  }
+};
+
+struct tcp_connect_by_name {
+  static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 40};
+  tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+  std::optional<tcp_stream> got;
+
+  task<> attempt(auto how) {
+    const std::uint16_t port = listener.local_address().port();
+    got.emplace(co_await how(tcp_stream::connect("localhost", port)));
+  }
+  void check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    got.reset();
+    listener.close();
+  }
+};
+
+struct resolve_name {
+  static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 40};
+  std::vector<socket_address> got;
+
+  task<> attempt(auto how) { got = co_await how(resolve("localhost", "80")); }
+  void check(bool completed) { EXPECT_EQ(!got.empty(), completed); }
+};
+
+// ---- Pipes --------------------------------------------------------------------------------------
+
+struct pipe_read_some {
+  static constexpr case_traits traits = by_the_kernel;
+  std::optional<pipe_ends> ends;
+  std::string got;
+
+  task<> set_up() {
+    ends.emplace(pipe());
+    co_return;
+  }
+  task<> attempt(auto how) {
+    std::array<char, 2> buffer{};
+    const std::size_t count = co_await how(ends->reader.read_some(buffer));
+    got.assign(buffer.data(), count);
+  }
+  void complete() { EXPECT_EQ(::write(ends->writer.native_handle(), "abc", 3), 3); }
+  task<> check(bool completed) {
+    if (!completed) EXPECT_EQ(got, "");
+    ends->writer.close();
+    const std::string rest = co_await read_to_end(ends->reader);
+    EXPECT_EQ(got + rest, "abc");
+    ends.reset();
+  }
+};
+
+/// A full pipe, which somebody else empties.
+struct pipe_writing {
+  static constexpr case_traits traits = by_the_kernel;
+  std::optional<pipe_ends> ends;
+  const std::string& all = bytes_to_write();
+  std::string received;
+  std::size_t accepted = 0;
+
+  task<> set_up() {
+    ends.emplace(pipe());
+    for (ssize_t taken = 1; taken > 0;) {
+      taken = ::write(ends->writer.native_handle(), all.data() + accepted, 4096);
+      if (taken > 0) accepted += static_cast<std::size_t>(taken);
+    }
+    co_return;
+  }
+  void complete() {
+    std::string buffer(65536, '\0');
+    for (std::size_t left = accepted; left > 0;) {
+      const ssize_t count = ::read(ends->reader.native_handle(), buffer.data(), left);
+      EXPECT_GT(count, 0);
+      if (count <= 0) return;
+      received.append(buffer, 0, static_cast<std::size_t>(count));
+      left -= static_cast<std::size_t>(count);
+    }
+  }
+  task<std::string> arrived() {
+    ends->writer.close();
+    received += co_await read_to_end(ends->reader);
+    ends.reset();
+    co_return received;
+  }
+};
+
+struct pipe_write_some : pipe_writing {
+  std::size_t taken = 0;
+
+  task<> attempt(auto how) {
+    taken = co_await how(ends->writer.write_some(std::string_view(all).substr(accepted, 1000)));
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(taken > 0, completed);
+    const std::string in_all = co_await arrived();
+    EXPECT_TRUE(in_all == all.substr(0, accepted + taken));
+  }
+};
+
+struct pipe_write_all : pipe_writing {
+  static constexpr std::size_t count = 50'000;
+
+  task<> attempt(auto how) {
+    co_await how(ends->writer.write_all(std::string_view(all).substr(accepted, count)));
+  }
+  task<> check(bool completed) {
+    const std::string in_all = co_await arrived();
+    if (completed) EXPECT_EQ(in_all.size(), accepted + count);
+    EXPECT_GE(in_all.size(), accepted);
+    EXPECT_TRUE(in_all == all.substr(0, in_all.size()));
+  }
+};
+
+// ---- Buffers ------------------------------------------------------------------------------------
+
+/// A part has arrived before, and is kept whatever happens.
+struct buffered_reading {
+  static constexpr case_traits traits = by_the_kernel;
+  std::optional<stream_pair> ends;
+  std::optional<buffered_reader<tcp_stream>> reader;
+  std::string got;
+
+  task<> set_up() {
+    ends.emplace(co_await connected_pair());
+    reader.emplace(std::move(ends->near));
+    send_raw(ends->far, "0123");
+    co_await reader->stream().readable();
+  }
+  void complete() { send_raw(ends->far, "4567\r\nmore"); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.empty(), !completed);
+    ends->far.shutdown_write();
+    const std::string rest = co_await reader->read_all();
+    EXPECT_EQ(got + rest, "01234567\r\nmore");
+    reader.reset();
+  }
+};
+
+struct buffered_read_line : buffered_reading {
+  task<> attempt(auto how) {
+    const std::optional<std::string> line = co_await how(reader->read_line());
+    got = *line + "\r\n";
+  }
+};
+struct buffered_read_until : buffered_reading {
+  task<> attempt(auto how) { got = co_await how(reader->read_until("67\r")); }
+};
+struct buffered_read_exactly : buffered_reading {
+  task<> attempt(auto how) { got = co_await how(reader->read_exactly(6)); }
+};
+
+/// Nothing has arrived yet.
+struct buffered_read : buffered_reading {
+  task<> set_up() {
+    ends.emplace(co_await connected_pair());
+    reader.emplace(std::move(ends->near));
+  }
+  void complete() { send_raw(ends->far, "01234567\r\nmore"); }
+  task<> attempt(auto how) { got = co_await how(reader->read(3)); }
+};
+struct buffered_read_some : buffered_read {
+  task<> attempt(auto how) {
+    std::array<char, 3> buffer{};
+    const std::size_t count = co_await how(reader->read_some(buffer));
+    got.assign(buffer.data(), count);
+  }
+};
+struct buffered_read_all : buffered_reading {
+  void complete() {
+    send_raw(ends->far, "4567\r\nmore");
+    ::shutdown(ends->far.native_handle(), SHUT_WR);
+  }
+  task<> attempt(auto how) { got = co_await how(reader->read_all()); }
+};
+struct buffered_next_line : buffered_reading {
+  std::optional<async_generator<std::string>> lines;
+
+  task<> attempt(auto how) {
+    lines.emplace(reader->lines());
+    const std::optional<std::string> line = co_await how(lines->next());
+    got = *line + "\r\n";
+  }
+  task<> check(bool completed) {
+    lines.reset();
+    return buffered_reading::check(completed);
+  }
+};
+
+/// What was written is sent, whoever waits for that.
+struct buffered_writing {
+  static constexpr case_traits traits = by_others;
+  writing wire;
+  std::optional<buffered_writer<tcp_stream>> writer;
+  std::size_t written = 0;  // behind what the wire has accepted before
+
+  task<> set_up() {
+    co_await wire.set_up();
+    writer.emplace(std::move(wire.ends->near));
+    put(200'000);
+  }
+  void put(std::size_t count) {
+    writer->write(wire.next(written + count).substr(written));
+    written += count;
+  }
+  void complete() { wire.complete(); }
+  task<std::string> arrived() {
+    co_await writer->close();
+    const std::string received = co_await wire.reader;
+    writer.reset();
+    co_return received;
+  }
+  task<> check(bool) {
+    const std::string received = co_await arrived();
+    EXPECT_TRUE(received == wire.all.substr(0, wire.accepted + written)) << received.size();
+  }
+};
+
+struct buffered_drain : buffered_writing {
+  task<> attempt(auto how) { co_await how(writer->drain()); }
+};
+struct buffered_flush : buffered_writing {
+  task<> attempt(auto how) { co_await how(writer->flush()); }
+};
+struct buffered_write_some : buffered_writing {
+  std::size_t taken = 0;
+
+  task<> attempt(auto how) {
+    const std::string_view more = wire.next(written + 1000).substr(written);
+    taken = co_await how(writer->write_some(more));
+    written += taken;
+  }
+};
+/// A part may have gone.
+struct buffered_write_all : buffered_writing {
+  static constexpr std::size_t count = 100'000;
+
+  task<> attempt(auto how) {
+    const std::string_view more = wire.next(written + count).substr(written);
+    co_await how(writer->write_all(more));
+  }
+  task<> check(bool completed) {
+    const std::size_t before = wire.accepted + written;
+    const std::string received = co_await arrived();
+    if (completed) EXPECT_EQ(received.size(), before + count);
+    EXPECT_GE(received.size(), before);
+    EXPECT_TRUE(received == wire.all.substr(0, received.size()));
+  }
+};
+/// A writer whose close was cancelled is open, with what is unsent.
+struct buffered_close : buffered_writing {
+  task<> attempt(auto how) { co_await how(writer->close()); }
+  task<> check(bool completed) {
+    EXPECT_EQ(writer->stream().is_open(), !completed);
+    return buffered_writing::check(completed);
+  }
+};
+
+// ---- Servers ------------------------------------------------------------------------------------
+
+/// A handler that waits for its client.
+struct serving {
+  static constexpr case_traits traits = by_others;
+  std::optional<server> served;
+  std::atomic<int> begun{0}, ended{0};
+  int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  task<> set_up() {
+    const auto handler = [this](tcp_stream stream) -> task<> {
+      ++begun;
+      const std::string nothing = co_await read_to_end(stream);
+      EXPECT_EQ(nothing, "");
+      ++ended;
+    };
+    served.emplace(start_server(handler, "127.0.0.1:0"));
+    const socket_address at = served->local_address();
+    EXPECT_EQ(::connect(client, at.data(), at.size()), 0);
+    while (begun == 0) co_await yield();
+  }
+  void complete() { ::shutdown(client, SHUT_WR); }
+  task<> check(bool completed) {
+    if (completed) EXPECT_EQ(ended, 1);
+    co_await served->close(1h);
+    EXPECT_EQ(ended, 1);
+    served.reset();
+    ::close(client);
+  }
+};
+
+struct server_close : serving {
+  task<> attempt(auto how) { co_await how(served->close(1h)); }
+};
+struct server_wait_closed : serving {
+  runtime* where = nullptr;
+  join_handle<> closing;
+
+  task<> set_up() {
+    where = &runtime::current();
+    return serving::set_up();
+  }
+  task<> attempt(auto how) { co_await how(served->wait_closed()); }
+  void complete() {
+    serving::complete();
+    closing = where->spawn(served->close(1h));
+  }
+  task<> check(bool completed) {
+    co_await closing;
+    co_await serving::check(completed);
+  }
+};
+
+// ---- Signals and processes ----------------------------------------------------------------------
+
+/// A signal that was not given is the next one.
+struct signal_set_wait {
+  static constexpr case_traits traits{
+      .completed_in_one_step = false, .has_virtual_time = false, .rounds = 80};
+  signal_set signals{SIGUSR1, SIGUSR2};
+  int got = 0;
+
+  task<> attempt(auto how) { got = co_await how(signals.wait()); }
+  void complete() { ::kill(::getpid(), SIGUSR1); }
+  task<> check(bool completed) {
+    if (!completed) got = co_await signals.wait();
+    EXPECT_EQ(got, SIGUSR1);
+    ::kill(::getpid(), SIGUSR2);
+    const int next = co_await signals.wait();
+    EXPECT_EQ(next, SIGUSR2);
+  }
+};
+
+struct sleeping_process {
+  static constexpr case_traits traits = by_processes;
+  process child;
+
+  task<> set_up() {
+    child = co_await process::spawn({"sleep", "1000"},
+                                    {.stdin_ = process::piped, .stdout_ = process::piped});
+  }
+  void complete() { child.kill(); }
+};
+
+/// It runs on, and may be waited for again.
+struct process_wait : sleeping_process {
+  std::optional<exit_status> got;
+
+  task<> attempt(auto how) { got = co_await how(child.wait()); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    const exit_status again = co_await child.wait();
+    EXPECT_EQ(again.signal(), SIGKILL);
+  }
+};
+
+/// No process outlives the wait.
+struct process_communicate : sleeping_process {
+  task<> attempt(auto how) {
+    const process_output got = co_await how(child.communicate("input"));
+    EXPECT_EQ(got.out, "");
+  }
+  task<> check(bool completed) {
+    EXPECT_FALSE(child.send_signal(SIGKILL));
+    const exit_status again = co_await child.wait();
+    if (completed) EXPECT_EQ(again.signal(), SIGKILL);
+    if (!completed) EXPECT_TRUE(again.signal() == SIGTERM || again.signal() == SIGKILL);
+  }
+};
+
+/// None is left of a start that was given up.
+struct process_spawn {
+  static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 12};
+  process child;
+
+  task<> attempt(auto how) { child = co_await how(process::spawn({"true"})); }
+  task<> check(bool completed) {
+    if (!completed) co_return;
+    const exit_status status = co_await child.wait();
+    EXPECT_TRUE(status.success());
+  }
+};
+
+// ---- The matrix ---------------------------------------------------------------------------------
+
+const std::vector<matrix_case>& cases() {
+  static const std::vector<matrix_case> all{
+      case_of<tcp_read_some>("TcpReadSome"),
+      case_of<tcp_readable>("TcpReadable"),
+      case_of<tcp_read_half>("TcpReadHalf"),
+      case_of<stream_writable>("StreamWritable"),
+      case_of<stream_write_some>("StreamWriteSome"),
+      case_of<stream_write_all>("StreamWriteAll"),
+      case_of<stream_write_parts>("StreamWriteParts"),
+      case_of<tcp_accept>("TcpAccept"),
+      case_of<tcp_connect>("TcpConnect"),
+      case_of<tcp_connect_by_name>("TcpConnectByName"),
+      case_of<resolve_name>("Resolve"),
+      case_of<pipe_read_some>("PipeReadSome"),
+      case_of<pipe_write_some>("PipeWriteSome"),
+      case_of<pipe_write_all>("PipeWriteAll"),
+      case_of<buffered_read_line>("BufferedReadLine"),
+      case_of<buffered_read_until>("BufferedReadUntil"),
+      case_of<buffered_read_exactly>("BufferedReadExactly"),
+      case_of<buffered_read>("BufferedRead"),
+      case_of<buffered_read_some>("BufferedReadSome"),
+      case_of<buffered_read_all>("BufferedReadAll"),
+      case_of<buffered_next_line>("BufferedNextLine"),
+      case_of<buffered_drain>("BufferedDrain"),
+      case_of<buffered_flush>("BufferedFlush"),
+      case_of<buffered_write_some>("BufferedWriteSome"),
+      case_of<buffered_write_all>("BufferedWriteAll"),
+      case_of<buffered_close>("BufferedClose"),
+      case_of<server_close>("ServerClose"),
+      case_of<server_wait_closed>("ServerWaitClosed"),
+      case_of<signal_set_wait>("SignalSetWait"),
+      case_of<process_wait>("ProcessWait"),
+      case_of<process_communicate>("ProcessCommunicate"),
+      case_of<process_spawn>("ProcessSpawn"),
+  };
+  return all;
+}
+
+class CancellationMatrix : public ::testing::TestWithParam<cancellation_cell> {};
+INSTANTIATE_TEST_SUITE_P(Net, CancellationMatrix, ::testing::ValuesIn(cancellation_cells(cases())),
+                         cell_name);
+
+TEST_P(CancellationMatrix, Request_LosesAndInventsNothing) {
+  play_all(GetParam());
+}
+
+class TimeLimitMatrix : public ::testing::TestWithParam<limit_cell> {};
+INSTANTIATE_TEST_SUITE_P(Net, TimeLimitMatrix, ::testing::ValuesIn(limit_cells(cases())),
+                         limit_name);
+
+TEST_P(TimeLimitMatrix, Limit_LosesAndInventsNothing) {
+  play_all(GetParam());
+}
+
+}  // namespace
+}  // namespace weft::testing
