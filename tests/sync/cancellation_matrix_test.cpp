@@ -307,11 +307,12 @@ struct notify_waiters {
 struct condition_variable_wait {
   mutex lock;
   condition_variable changed;
-  std::atomic<int> woken{0};
+  std::atomic<int> begun{0}, woken{0};
   heir next;
 
   task<> wait(auto how) {
     lock_guard guard = co_await lock.lock();
+    ++begun;
     try {
       co_await how(changed.wait(guard));
       ++woken;
@@ -322,8 +323,11 @@ struct condition_variable_wait {
     EXPECT_TRUE(guard.owns_lock() && lock.locked());
   }
   task<> attempt(auto how) { return wait(how); }
+  /// Until the heir has let the lock go: only then a notification reaches it.
   task<> line_up() {
-    return next.line_up([this]() -> task<> { co_await wait(bare()); });
+    co_await next.line_up([this]() -> task<> { co_await wait(bare()); });
+    while (begun < 2) co_await yield();
+    const lock_guard guard = co_await lock.lock();
   }
   void complete() { changed.notify_one(); }
   task<> check(bool completed) {
