@@ -21,8 +21,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -32,6 +34,8 @@
 
 namespace weft::testing {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// Somebody who waits behind the attempt: what the attempt does not take is his.
 class heir {
@@ -182,7 +186,7 @@ struct rate_limiter_acquire {
   std::optional<rate_limiter> units;
 
   task<> set_up() {
-    units.emplace(1, due - clock::now());
+    units.emplace(1, std::max<clock::duration>(due - clock::now(), 1us));
     EXPECT_TRUE(units->try_acquire());
     co_return;
   }
