@@ -216,6 +216,7 @@ class cancelled_attempt {
   task<> complete_afterwards() {
     if (traits().ends_when_cancelled) co_await kept_.over.wait();
     if (asked_early()) co_await it_->line_up();
+    if (traits().ends_when_cancelled) it_->check_given_up();
     co_await complete();
   }
   task<> until_over() { co_await kept_.over.wait(); }
@@ -406,10 +407,9 @@ inline void judge(const limit_cell& cell, const round_plan& plan, const record& 
   EXPECT_EQ(kept.requests_later, 0) << "the limit has left a request";
 }
 
-inline task<> complete_at(specimen& it, clock::time_point due, const round_plan& plan) {
+inline task<> until_due(clock::time_point due, const round_plan& plan) {
   if (plan.virtual_time) co_await sleep(due - clock::now());
   spin_until(due);
-  it.complete();
 }
 
 /// A limit that can be made to pass in the very step of the completion: a cancel scope.
@@ -423,11 +423,8 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
   co_await it.line_up();
   if (plan.cancel_first) scope.cancel();
   if (plan.cancel_first) co_await steps(plan.steps_between);
-  if (cell.subject.completed_by_time) {
-    co_await complete_at(it, due, plan);
-  } else {
-    it.complete();
-  }
+  if (cell.subject.completed_by_time) co_await until_due(due, plan);
+  it.complete();
   if (!plan.cancel_first) co_await steps(plan.steps_between);
   if (!plan.cancel_first) scope.cancel();
   co_await attempt;
@@ -436,11 +433,13 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
 /// A limit and the completion, each at its time.
 inline task<> meet_limit(const limit_cell& cell, specimen& it, clock::time_point due, record& kept,
                          const round_plan& plan) {
-  const bool after_limit = cell.when == limit_moment::before && !plan.virtual_time &&
-                           cell.subject.traits.ends_when_cancelled;
+  const bool gives_up =
+      cell.when == limit_moment::before && cell.subject.traits.ends_when_cancelled;
   const auto complete_then = [&]() -> task<> {
-    if (after_limit) co_await kept.over.wait();
-    co_await complete_at(it, due, plan);
+    if (gives_up && !plan.virtual_time) co_await kept.over.wait();
+    co_await until_due(due, plan);
+    if (gives_up) it.check_given_up();
+    it.complete();
   };
   // Which timer is armed first decides who is first at the same instant.
   join_handle<> completer;
