@@ -1,15 +1,12 @@
-#include "detail/code_name.h"
+#include "detail/await_chain.h"
 #include "detail/frame_pool.h"
 #include "detail/io_operation.h"
 #include "detail/scheduler.h"
 #include "spawn.h"
-#include "task.h"
 
 #include <algorithm>
 #include <array>
-#include <coroutine>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <ostream>
 #include <string>
@@ -29,33 +26,20 @@ struct await_chain {
   static constexpr std::size_t shown_max = 64;
   static constexpr std::size_t counted_max = 4096;
   const char* where = nullptr;  // what the innermost waits for; null: the task was not suspended
-  std::size_t depth = 0;        // coroutines, also those beyond `code`
-  std::array<const void*, shown_max> code{};
+  std::size_t depth = 0;        // coroutines, also those beyond `shown`
+  std::array<detail::resume_point, shown_max> shown{};
 };
-
-const void* innermost_frame(const detail::task_state& task) noexcept {
-  const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
-  void* const target = reinterpret_cast<void*>(leaf & ~detail::leaf_tag::mask);
-  if ((leaf & detail::leaf_tag::retry) == 0) return target;
-  return static_cast<const detail::retry_node*>(target)->waiter.address();
-}
-
-/// Who awaits this coroutine. The promise of each of our kinds begins with that.
-const void* awaiter_of(const void* frame) noexcept {
-  const auto handle =
-      std::coroutine_handle<detail::promise_base>::from_address(const_cast<void*>(frame));
-  return handle.promise().continuation.address();
-}
 
 /// The task cannot run meanwhile, so none of its frames changes.
 void collect(void* context, const detail::task_state& task) noexcept {
   auto& into = *static_cast<await_chain*>(context);
-  const void* frame = innermost_frame(task);
+  const void* frame = detail::innermost_frame(task);
   while (frame != nullptr && into.depth < await_chain::counted_max &&
          detail::frame_pool::owns(frame)) {
-    if (into.depth < await_chain::shown_max) into.code[into.depth] = detail::code_of(frame);
+    if (into.depth < await_chain::shown_max)
+      into.shown[into.depth] = detail::resume_point_of(frame);
     ++into.depth;
-    frame = awaiter_of(frame);
+    frame = detail::awaiter_of(frame);
   }
 }
 
@@ -100,7 +84,7 @@ class held_tasks {
 /// A task and the coroutines it waits in.
 struct dumped {
   task_info info;
-  std::vector<const void*> code;  // of the innermost coroutines
+  std::vector<detail::resume_point> innermost;
   std::size_t depth;
 };
 
@@ -110,9 +94,10 @@ void write_one(std::ostream& out, const dumped& each, const std::string& indent)
       << words[static_cast<int>(each.info.state)];
   if (!each.info.where.empty()) out << " in " << each.info.where;
   out << '\n';
-  for (const void* code : each.code) out << indent << "    " << detail::code_name(code) << '\n';
-  if (each.depth > each.code.size())
-    out << indent << "    and " << each.depth - each.code.size()
+  for (const detail::resume_point& coroutine : each.innermost)
+    out << indent << "    " << coroutine.text() << '\n';
+  if (each.depth > each.innermost.size())
+    out << indent << "    and " << each.depth - each.innermost.size()
         << (each.depth < await_chain::counted_max ? " more\n" : " or more\n");
 }
 
@@ -175,9 +160,9 @@ void dump_tasks(std::ostream& out) {
     const held_tasks held("dump_tasks()");
     for (detail::task_state* each : held.get()) {
       const await_chain chain = chain_of(*each);
-      const auto shown = std::min(chain.depth, chain.code.size());
+      const auto shown = std::min(chain.depth, chain.shown.size());
       tasks.push_back({.info = info_of(*each, chain.where),
-                       .code = std::vector(chain.code.data(), chain.code.data() + shown),
+                       .innermost = std::vector(chain.shown.data(), chain.shown.data() + shown),
                        .depth = chain.depth});
     }
   }

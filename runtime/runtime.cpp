@@ -40,6 +40,10 @@ detail::scheduler_options core_options(const runtime_options& options) {
   core.on_deadlock = options.on_deadlock;
   core.deadlock_patience = options.deadlock_patience;
   core.name = options.name;
+  if (!options.trace.empty()) {
+    core.trace =
+        std::make_unique<detail::step_trace>(std::string(options.trace), core.name, core.workers);
+  }
   return core;
 }
 

@@ -28,6 +28,8 @@ struct runtime_options {
   // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
   std::string_view name = {};
+  // A file: what the workers do, as Chrome trace events, for ui.perfetto.dev. Written when the
+  // runtime ends: the last million steps of each worker. Jobs of executors are not in it.
   std::string_view trace = {};
   // Null: one line to standard error.
   void (*exception_handler)(const exception_context&) = nullptr;

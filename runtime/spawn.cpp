@@ -23,8 +23,9 @@ std::uint16_t home_worker(scheduler& on) noexcept {
 
 namespace {
 
-void start_task_at(scheduler& on, std::uint16_t worker, task_state& task, const task_type& type,
-                   std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
+/// Not queued yet.
+void make_task_at(scheduler& on, std::uint16_t worker, task_state& task, const task_type& type,
+                  std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
   std::uintptr_t extra = 0;
   try {
     extra = make_extra(name);
@@ -35,14 +36,21 @@ void start_task_at(scheduler& on, std::uint16_t worker, task_state& task, const 
   init_task(task, type, on.index(), frame, life_bits + task_life::one_handle, extra);
   task.worker = worker;
   on.count_spawn();
-  schedule_back(task);
 }
 
 }  // namespace
 
 void start_task(scheduler& on, task_state& task, const task_type& type,
                 std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits) {
-  start_task_at(on, home_worker(on), task, type, frame, name, life_bits);
+  make_task_at(on, home_worker(on), task, type, frame, name, life_bits);
+  schedule_back(task);
+}
+
+void start_task_eagerly(scheduler& on, task_state& task, const task_type& type,
+                        std::coroutine_handle<> frame, std::string_view name,
+                        std::uint32_t life_bits) {
+  make_task_at(on, home_worker(on), task, type, frame, name, life_bits);
+  run_now(task);
 }
 
 void start_task_on(scheduler& on, std::size_t worker, task_state& task, const task_type& type,
@@ -51,7 +59,8 @@ void start_task_on(scheduler& on, std::size_t worker, task_state& task, const ta
     frame.destroy();
     throw std::out_of_range("spawn_on(): there is no worker " + std::to_string(worker));
   }
-  start_task_at(on, static_cast<std::uint16_t>(worker), task, type, frame, name, task_life::pinned);
+  make_task_at(on, static_cast<std::uint16_t>(worker), task, type, frame, name, task_life::pinned);
+  schedule_back(task);
 }
 
 std::size_t worker_count(const scheduler& of) noexcept {

@@ -17,6 +17,10 @@ namespace weft {
 /// Trivially destructible: {.name = "x"} is safe inside co_await. The name is copied.
 struct spawn_options {
   std::string_view name = {};
+  // asyncio's eager_start: the task runs inside of the call, up to its first suspension; if it
+  // never suspends it is done then. Only when a task spawns it that runs on a worker of the same
+  // runtime, not by spawn_on(), and not dozens of levels deep: else it is queued.
+  bool eager_start = false;
 };
 
 namespace detail {
@@ -37,6 +41,10 @@ void deliver_request();
 /// Untyped halves of spawn and join_handle, in spawn.cpp.
 void start_task(scheduler& on, task_state& task, const task_type& type,
                 std::coroutine_handle<> frame, std::string_view name, std::uint32_t life_bits);
+/// ... and runs its first step before it returns, where that can be.
+void start_task_eagerly(scheduler& on, task_state& task, const task_type& type,
+                        std::coroutine_handle<> frame, std::string_view name,
+                        std::uint32_t life_bits);
 /// ... on the worker with this number, for ever. Throws std::out_of_range when there is none.
 void start_task_on(scheduler& on, std::size_t worker, task_state& task, const task_type& type,
                    std::coroutine_handle<> frame, std::string_view name);
@@ -219,14 +227,15 @@ join_handle<T> spawn_task(scheduler& on, task<T> child, spawn_options options,
                           std::uint32_t life_bits) {
   const auto frame = child.release();
   task_state& state = block_of<T>::state(frame);
-  start_task(on, state, block_of<T>::type, frame, options.name, life_bits);
+  const auto start = options.eager_start ? start_task_eagerly : start_task;
+  start(on, state, block_of<T>::type, frame, options.name, life_bits);
   return join_handle<T>(state);
 }
 
 }  // namespace detail
 
 /// asyncio's create_task: runs `child` concurrently on the current runtime, never on the caller's
-/// stack.
+/// stack unless spawn_options::eager_start asks for it.
 ///
 /// Throws std::logic_error outside of a runtime.
 /// Cost: one allocation, the frame that the task brings.

@@ -2,6 +2,7 @@
 
 #include "awaitable.h"
 #include "detail/frame_pool.h"
+#include "detail/promise_base.h"
 #include "detail/task_state.h"
 #include "error.h"
 
@@ -168,26 +169,6 @@ struct block_of {
             slot(task).set_error(std::move(error));
           },
   };
-};
-
-/// The part of a coroutine's promise that awaiting touches: eight bytes.
-struct promise_base {
-  std::coroutine_handle<>
-      continuation;  // who awaits this coroutine; null in the root of a spawned task
-
-  struct final_awaiter {
-    bool await_ready() noexcept { return false; }
-    template <class Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {
-      if (std::coroutine_handle<> next = self.promise().continuation) return next;
-      here.finished = &Promise::block::state(self);  // the worker completes it
-      return std::noop_coroutine();
-    }
-    void await_resume() noexcept {}
-  };
-
-  std::suspend_always initial_suspend() noexcept { return {}; }
-  final_awaiter final_suspend() noexcept { return {}; }
 };
 
 template <class T>

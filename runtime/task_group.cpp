@@ -71,12 +71,12 @@ task_group::member* task_group::begin_spawn() {
 }
 
 void task_group::start(detail::task_state& child, const detail::task_type& type,
-                       std::coroutine_handle<> frame, std::string_view name) {
+                       std::coroutine_handle<> frame, const spawn_options& options) {
   detail::scheduler& on = detail::scheduler::at(owner_.runtime);
   member* reserved = nullptr;
   std::uintptr_t extra = 0;
   try {
-    extra = detail::make_extra(name);
+    extra = detail::make_extra(options.name);
     reserved = begin_spawn();
   } catch (...) {  // refused: the task is destroyed unrun
     detail::drop_extra(extra);
@@ -99,7 +99,7 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   }
   if (aborting)
     detail::cancel(child);  // the group was cancelled since begin_spawn: the child never runs
-  detail::schedule_back(child);
+  options.eager_start ? detail::run_now(child) : detail::schedule_back(child);
 }
 
 void task_group::on_child_done(detail::completion_waiter& self,

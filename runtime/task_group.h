@@ -23,7 +23,7 @@ class task_group {
   template <class T>
   join_handle<T> spawn(task<T> child, spawn_options options = {}) {
     const auto frame = child.release();
-    start(detail::block_of<T>::state(frame), detail::block_of<T>::type, frame, options.name);
+    start(detail::block_of<T>::state(frame), detail::block_of<T>::type, frame, options);
     return join_handle<T>(detail::block_of<T>::state(frame));
   }
   template <detail::owned_awaitable A>
@@ -78,7 +78,7 @@ class task_group {
 
   member* begin_spawn();
   void start(detail::task_state& child, const detail::task_type& type,
-             std::coroutine_handle<> frame, std::string_view name);
+             std::coroutine_handle<> frame, const spawn_options& options);
   void abort() noexcept;
   void cancel_children() noexcept;
   bool end_body() noexcept;

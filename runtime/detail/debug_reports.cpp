@@ -1,6 +1,7 @@
 #include "debug_reports.h"
 
 #include "../exception_context.h"
+#include "await_chain.h"
 #include "code_name.h"
 #include "scheduler.h"
 
@@ -68,11 +69,12 @@ void print_report(const exception_context& context) noexcept {
 }
 
 void report_slow_step(scheduler& home, task_state& task, std::uint64_t took_ns,
-                      const void* code) noexcept {
+                      const resume_point& from) noexcept {
   try {
-    const std::string message = "a step of " + name_of(task) + " took " +
-                                std::to_string(took_ns / 1'000'000) + " ms: it began in " +
-                                code_name(code) + what_follows(task);
+    const std::string message =
+        "a step of " + name_of(task) + " took " + std::to_string(took_ns / 1'000'000) +
+        " ms: " + (from.await_site.line() == 0 ? "it began in " : "it went on in ") + from.text() +
+        what_follows(task);
     exception_context context;
     context.message = message;
     context.task = id_of(task);

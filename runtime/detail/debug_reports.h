@@ -9,6 +9,7 @@ struct exception_context;
 namespace weft::detail {
 
 class scheduler;
+struct resume_point;
 struct task_state;
 
 /// Is WEFT_DEBUG set, to anything but 0 and the empty string?
@@ -19,6 +20,6 @@ void print_report(const exception_context& context) noexcept;
 
 /// A step of the task, which the caller holds, has kept its worker for so long.
 void report_slow_step(scheduler& home, task_state& task, std::uint64_t took_ns,
-                      const void* code) noexcept;
+                      const resume_point& from) noexcept;
 
 }  // namespace weft::detail

@@ -8,6 +8,7 @@
 #include "frame_pool.h"
 #include "io_operation.h"
 #include "open_generators.h"
+#include "step_trace.h"
 #include "sys.h"
 #include "wait_node.h"
 
@@ -55,6 +56,11 @@ void schedule_back(task_state& task) noexcept {
   scheduler::at(task.runtime).push_remote(task);
 }
 
+void run_now(task_state& task) noexcept {
+  const bool inside_a_task = here.runtime == task.runtime && here.task != nullptr;
+  if (!inside_a_task || !worker::current()->run_nested(task)) schedule_back(task);
+}
+
 void reschedule_current() noexcept {
   schedule_back(*here.task);
 }
@@ -87,6 +93,7 @@ scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
       virtual_time_(options.virtual_time),
       debug_(options.debug),
+      trace_(std::move(options.trace)),
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),

@@ -12,6 +12,7 @@
 #include "../debug.h"
 #include "blocking_pool.h"
 #include "deadlock_watch.h"
+#include "step_trace.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -37,6 +38,7 @@ struct scheduler_options {
   deadlock_action on_deadlock = deadlock_action::ignore;
   std::chrono::milliseconds deadlock_patience{1'000};
   std::string name = {};
+  std::unique_ptr<step_trace> trace = {};  // null: none is wanted
 };
 
 class scheduler {
@@ -112,6 +114,7 @@ class scheduler {
 
   [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
   [[nodiscard]] bool debug() const noexcept { return debug_; }
+  [[nodiscard]] step_trace* trace() const noexcept { return trace_.get(); }
   [[nodiscard]] clock::time_point* virtual_clock() noexcept {
     return virtual_time_ ? &virtual_now_ : nullptr;
   }
@@ -177,6 +180,7 @@ class scheduler {
   std::uint8_t index_;
   bool virtual_time_;
   bool debug_;
+  const std::unique_ptr<step_trace> trace_;
   deadlock_action on_deadlock_;  // by_mode is resolved
   std::chrono::milliseconds deadlock_patience_;
   std::string name_;

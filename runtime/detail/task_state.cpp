@@ -685,16 +685,22 @@ std::uint64_t observed_id(const task_state* parent) noexcept {
   return extra != nullptr && extra->observed ? extra->id : 0;
 }
 
-}  // namespace
-
-std::uintptr_t make_extra(std::string_view name) {
-  const std::uint64_t parent = observed_id(here.task);
-  if (name.empty() && parent == 0) return inherit_context();
+/// Apart, so that the others pay nothing for it.
+[[gnu::noinline]] std::uintptr_t make_extra(std::string_view name, std::uint64_t parent) {
   auto made = std::unique_ptr<task_extra>(new_extra());
   made->name = name;
   made->parent = parent;
   made->values = context_in(inherit_context());
   return word_of(made.release());
+}
+
+}  // namespace
+
+std::uintptr_t make_extra(std::string_view name) {
+  const std::uint64_t parent = observed_id(here.task);
+  if (name.empty() && parent == 0) [[likely]]
+    return inherit_context();
+  return make_extra(name, parent);
 }
 
 std::uintptr_t inherit_extra() noexcept {

@@ -208,6 +208,8 @@ void drop_extra(std::uintptr_t extra) noexcept;
 void schedule(task_state& task) noexcept;
 /// ... behind everything that is ready.
 void schedule_back(task_state& task) noexcept;
+/// Runs the first step of a new task inside the running one; or queues it where that cannot be.
+void run_now(task_state& task) noexcept;
 /// Accounting at the end of a task's life, and the report of a failure nobody has seen. Defined by
 /// the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;

@@ -4,10 +4,9 @@
 // it, because these headers are heavy.
 
 #include "atomic.h"
+#include "parker.h"
 
 #if !defined(WEFT_MODEL)
-
-#include "parker.h"
 
 #include <condition_variable>
 #include <mutex>

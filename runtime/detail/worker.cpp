@@ -1,11 +1,12 @@
 #include "worker.h"
 
 #include "../clock.h"
+#include "await_chain.h"
 #include "chaos.h"
-#include "code_name.h"
 #include "debug_reports.h"
 #include "io_operation.h"
 #include "scheduler.h"
+#include "step_trace.h"
 #include "wait_node.h"
 
 #include <algorithm>
@@ -31,6 +32,9 @@ constexpr std::uint64_t worth_stealing_ns = 10'000;
 // A look at the backlog every so many pushes, and at the end of each batch.
 constexpr std::uint32_t pushes_between_looks = 32;
 constexpr unsigned next_runs_max = 3;
+// Of eager tasks that begin eager tasks: each takes about 500 bytes of the stack, and what it needs
+// itself.
+constexpr unsigned nested_max = 32;
 // The watcher looks this often while it finds something, and less often while all is well.
 constexpr std::int64_t watch_min_ns = 1'000'000;
 constexpr std::int64_t watch_max_ns = 4'000'000;
@@ -85,7 +89,7 @@ inline task_state* worker::next_task() noexcept {
 }
 
 void worker::run(const atomic<bool>& leave) noexcept {
-  if (scheduler_.debug()) [[unlikely]]
+  if (scheduler_.debug() || scheduler_.trace() != nullptr) [[unlikely]]
     return run_timed(leave);
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
@@ -99,7 +103,7 @@ void worker::run(const atomic<bool>& leave) noexcept {
   }
 }
 
-/// In debug mode, a loop of its own: the other one pays nothing.
+/// In debug mode and for a trace, a loop of its own: the other one pays nothing.
 void worker::run_timed(const atomic<bool>& leave) noexcept {
   begin_batch();
   // acquire: as in run().
@@ -113,23 +117,16 @@ void worker::run_timed(const atomic<bool>& leave) noexcept {
   }
 }
 
-/// The function that the next resume of the task enters.
-static const void* entry_of(const task_state& task) noexcept {
-  const auto leaf = reinterpret_cast<std::uintptr_t>(task.leaf);
-  void* const target = reinterpret_cast<void*>(leaf & ~leaf_tag::mask);
-  if ((leaf & leaf_tag::retry) == 0) return code_of(target);
-  const std::coroutine_handle<> waiter = static_cast<retry_node*>(target)->waiter;
-  return waiter ? code_of(waiter.address()) : nullptr;
-}
-
 void worker::execute_timed(task_state& task) noexcept {
   add_handle(task);  // it may end here
   observe(task);
-  const void* const entry = entry_of(task);
+  const resume_point from = resume_point_of(innermost_frame(task));
   const std::uint64_t begin = now_ns();
   execute(task);
-  const std::uint64_t took = now_ns() - begin;
-  if (took >= slow_step_ns) report_slow_step(scheduler_, task, took, entry);
+  const std::uint64_t end = now_ns();
+  if (step_trace* trace = scheduler_.trace()) trace->add(index_, begin, end, from, task);
+  if (scheduler_.debug() && end - begin >= slow_step_ns)
+    report_slow_step(scheduler_, task, end - begin, from);
   drop_handle(task);
 }
 
@@ -449,6 +446,21 @@ void worker::help_until_done(task_state& child) noexcept {
   helping_ = self.below;
   while (task_state* task = held_back_.pop()) push_back(*task);
   here = outer;
+}
+
+bool worker::run_nested(task_state& task) noexcept {
+  if (nested_ == nested_max) return false;
+  ++nested_;
+  const execution outer = here;
+  flush_forks();  // those of the outer task: a step ends with an empty deque
+  if (scheduler_.debug() || scheduler_.trace() != nullptr) {
+    execute_timed(task);
+  } else {
+    execute(task);
+  }
+  here = outer;
+  --nested_;
+  return true;
 }
 
 // ---- Rescue -------------------------------------------------------------------------------------

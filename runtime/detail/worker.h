@@ -112,8 +112,10 @@ class worker {
   /// After a fork: an idle worker may want it.
   void offer_forks() noexcept;
   /// Runs other tasks inside the current one until `child` is done: for the destructor of a fork
-  /// that was taken and never awaited. The only place where tasks nest on one stack.
+  /// that was taken and never awaited. Here and in run_nested() tasks nest on one stack.
   void help_until_done(task_state& child) noexcept;
+  /// Runs the first step of a new task inside the current one. False: too deep.
+  bool run_nested(task_state& task) noexcept;
 
  private:
   enum class state : std::uint32_t { awake, asleep, notified };
@@ -169,6 +171,7 @@ class worker {
   // Owner thread only.
   task_fifo local_;
   helper* helping_ = nullptr;  // innermost
+  unsigned nested_ = 0;        // calls of run_nested that have not returned
   task_fifo held_back_;        // must not run above a helper; goes back when one has ended
   unsigned next_runs_ = 0;     // tasks from the next slot in a row
   bool local_turn_ = false;    // local and shared tasks alternate

@@ -666,5 +666,47 @@ TEST(Threads, LoopThatWaits_EndsWhenTheValueChanges) {
   EXPECT_THAT(outcomes_of(body), UnorderedElementsAre("0", "1"));
 }
 
+// A bound on the rounds, then a sleep, and somebody who waits for just that: no deadlock.
+TEST(Threads, LoopThatGivesUp_GoesOn) {
+  const auto body = [] {
+    atomic<int> flag{0};
+    detail::os_mutex mutex;
+    detail::os_condition asleep, awake;
+    bool sleeps = false;
+    run_threads(
+        [&] {
+          for (int rounds = 0; rounds < 3 && flag.load(relaxed) == 0; ++rounds) detail::cpu_relax();
+          std::unique_lock lock(mutex);
+          sleeps = true;
+          asleep.notify_one();
+          awake.wait(lock, [&] { return flag.load(relaxed) == 1; });
+        },
+        [&] {
+          std::unique_lock lock(mutex);
+          asleep.wait(lock, [&] { return sleeps; });
+          flag.store(1, relaxed);
+          awake.notify_one();
+        });
+    return values({flag.load(relaxed)});
+  };
+
+  EXPECT_THAT(outcomes_of(body), UnorderedElementsAre("1"));
+}
+
+// What two such loops find when they have given up is what they found before.
+TEST(Threads, TwoLoopsThatGiveUp_BothGoOn) {
+  const auto body = [] {
+    atomic<int> a{0}, b{0};
+    const auto wait_for = [](atomic<int>& other, atomic<int>& own) {
+      for (int rounds = 0; rounds < 3 && other.load(relaxed) == 0; ++rounds) detail::cpu_relax();
+      own.store(1, relaxed);
+    };
+    run_threads([&] { wait_for(a, b); }, [&] { wait_for(b, a); });
+    return values({a.load(relaxed), b.load(relaxed)});
+  };
+
+  EXPECT_THAT(outcomes_of(body), UnorderedElementsAre("11"));
+}
+
 }  // namespace
 }  // namespace weft::model

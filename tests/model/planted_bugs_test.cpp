@@ -478,7 +478,8 @@ void pool_with_one_condition(bool rechecks) {
       while (jobs == 0) {
         if (!may_leave) {
           job_there.wait(lock);
-        } else if (job_there.wait_until(lock, 0) == std::cv_status::timeout) {
+        } else if (job_there.wait_until(lock, std::chrono::steady_clock::now()) ==
+                   std::cv_status::timeout) {
           if (rechecks) job_there.notify_one();
           return;
         } else if (jobs > 0) {

@@ -4,6 +4,7 @@
 #include "../../runtime/detail/interrupt_scope.h"
 #include "../../runtime/detail/wait_node.h"
 #include "../../runtime/spawn.h"
+#include "around/expiry.h"
 #include "around/outcome.h"
 #include "around/scheduler.h"
 #include "around/signal.h"
@@ -210,22 +211,6 @@ const registered_model cancel_masked(
     });
 
 // ---- Scopes that expire
-
-/// A timer that ends a scope, and tells the task when it is through: as those of production do.
-struct expiry {
-  interrupt_scope& scope;
-  atomic<bool> over{false};
-
-  void fire(detail::task_state& task) noexcept {
-    // release: see interrupt_scope::expired.
-    scope.expired.store(true, std::memory_order_release);
-    detail::interrupt(task);
-    over.store(true, std::memory_order_release);  // release: pairs with wait_until_over()
-  }
-  void wait_until_over() const noexcept {
-    while (!over.load(std::memory_order_acquire)) detail::cpu_relax();  // acquire: as above
-  }
-};
 
 task<> wait_in_scope(expiry& limit, signal& inside, signal& after, outcome& of_inside,
                      outcome& of_after) {

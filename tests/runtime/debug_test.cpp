@@ -23,6 +23,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <source_location>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -39,6 +40,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 /// What a runtime has reported; outlives it.
@@ -341,6 +343,26 @@ TEST_P(Debug, LongLastStep_IsReportedToo) {
   EXPECT_THAT(seen.front(), HasSubstr("a step of the slow one took 1"));
 }
 
+TEST_P(Debug, LongStepBehindAnAwait_IsReportedWithItsLine) {
+  std::source_location await_site;
+
+  const auto seen = reports_of([&]() -> task<> {
+    auto slow = spawn(
+        [](std::source_location& site) -> task<> {
+          // One line: where the step goes on.
+          site = std::source_location::current(), co_await yield();
+          compute_for(110ms);
+        },
+        std::ref(await_site));
+    co_await slow;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(),
+              AllOf(HasSubstr(" ms: it went on in "),
+                    HasSubstr("debug_test.cpp:" + std::to_string(await_site.line()))));
+}
+
 task<int> forgotten() {
   co_return 7;
 }
@@ -528,7 +550,11 @@ TEST_P(Dump, TaskThatWaits_IsFollowedByTheCoroutinesItWaitsIn) {
     std::size_t deep = 0;
     while (at + deep + 1 < lines.size() && indent_of(lines[at + deep + 1]) == 4) ++deep;
     EXPECT_EQ(deep, 3u);
-    for (std::size_t i = 1; i <= deep; ++i) EXPECT_THAT(lines[at + i], HasSubstr("+0x"));
+    const char* const names[] = {"wait_inside", "wait_in_the_middle", "wait_outside"};
+    for (std::size_t i = 1; i <= deep; ++i) {
+      EXPECT_THAT(lines[at + i],
+                  AllOf(HasSubstr(names[i - 1]), ContainsRegex(R"(debug_test\.cpp:[0-9]+$)")));
+    }
     gate.set();
     co_await waiting;
   });

@@ -28,7 +28,8 @@ class workload {
   /// Works until on.is_over(), then ends by itself. Each participant that must get on has a
   /// heartbeat.
   virtual task<> run(stage& on) = 0;
-  /// Tasks fail so on purpose. Cut short, nobody may be left to see it.
+  /// Tasks fail so on purpose, or because others are shut down. Cut short, nobody may be left to
+  /// see it.
   [[nodiscard]] virtual bool is_planned(const std::exception_ptr& failure) const {
     static_cast<void>(failure);
     return false;

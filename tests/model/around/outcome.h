@@ -9,7 +9,7 @@
 
 namespace weft::model {
 
-enum class end : std::uint8_t { none, value, cancelled, timed_out };
+enum class end : std::uint8_t { none, value, cancelled, timed_out, closed };
 
 /// How one wait ended. Written by the task that waits.
 struct outcome {

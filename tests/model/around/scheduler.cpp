@@ -95,6 +95,9 @@ namespace weft::detail {
 void schedule(task_state& task) noexcept {
   model::scheduler::current().schedule(task);
 }
+void run_now(task_state& task) noexcept {
+  schedule_back(task);
+}
 void schedule_back(task_state& task) noexcept {
   model::scheduler::current().schedule(task);
 }

@@ -4,6 +4,7 @@
 #include "heap.h"
 #include "memory.h"
 #include "race_detector.h"
+#include "system_calls.h"
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@
 
 #include <cxxabi.h>
 #include <signal.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 namespace weft::model::execution {
@@ -31,6 +33,8 @@ struct thread_record {
   bool just_resumed = false;  // has done nothing that others see since it was given its turn
   bool idle = false;          // ... has done nothing at all
   bool timed_out = false;
+  unsigned vain_rounds =
+      0;  // in which it spun though nothing could change, since it changed something
   waiting_threads joiners = 0;
   std::uint64_t priority = 0;  // pct
   void (*run)(void*) = nullptr;
@@ -161,11 +165,25 @@ const char* state_name(status state) noexcept {
   return "";
 }
 
+// Nobody can change what the spinning threads wait for. A loop with a bound ends all the same, so
+// they go on in turn. Which of them goes first is no decision: their rounds change nothing.
+void let_spin(candidates& next) noexcept {
+  constexpr unsigned rounds_max = 300;  // the longest bounded loop of the library has 256
+  for (unsigned i = 1; i <= started; ++i) {
+    const unsigned each = (running + i) % started;
+    if (threads[each].state != status::spinning) continue;
+    if (++threads[each].vain_rounds > rounds_max) continue;
+    threads[each].state = status::runnable;
+    return next.add(each);
+  }
+}
+
 // The running thread cannot go on.
 void give_way() noexcept {
   candidates next;
   if (threads[running].state == status::runnable) next.add(running);
   add_others(next, true);
+  if (next.count == 0) let_spin(next);
   if (next.count == 0) {
     std::string states;
     for (unsigned i = 0; i < started; ++i)
@@ -207,6 +225,7 @@ void prepare_thread(unsigned index, void (*run)(void*), void* argument) noexcept
   made.state = status::runnable;
   made.just_resumed = made.idle = true;
   made.timed_out = false;
+  made.vain_rounds = 0;
   made.joiners = 0;
   made.priority = 1'000'000 + decisions->random() % 1'000'000;
   made.run = run;
@@ -237,6 +256,8 @@ void catch_signals() {
     action.sa_flags = SA_ONSTACK | SA_NODEFER;
     for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
       ::sigaction(number, &action, nullptr);
+    // The C++ library must not take us for a program with one thread, which needs no atomics.
+    __libc_single_threaded = 0;
     // Exceptions that are being handled belong to a thread.
     keep_per_thread(abi::__cxa_get_globals(), 2 * sizeof(void*));
     save_kept(kept_initially);
@@ -256,6 +277,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   heap::reset();
   race_detector::reset();
   memory::reset();
+  reset_system();
   running = 0;
   started = 1;
   step_count = 0;
@@ -476,6 +498,7 @@ void note_read(std::uint32_t location) noexcept {
 }
 
 void note_change(std::uint32_t location) noexcept {
+  threads[running].vain_rounds = 0;
   for (unsigned i = 0; i < started; ++i) {
     thread_record& each = threads[i];
     if (each.state != status::spinning) continue;

@@ -90,7 +90,8 @@ void wake_all(waiting_threads& set) noexcept;
 void wake_one(waiting_threads& set) noexcept;
 
 /// One round of a loop that waits for memory to change: goes on when something that the loop has
-/// read has changed, and then sees it.
+/// read has changed, and then sees it. It goes on, too, when nobody is left who could change it, for
+/// as many rounds as a loop with a bound may have.
 void spin() noexcept;
 /// For memory: the running thread has read a location; a location has a new value.
 void note_read(std::uint32_t location) noexcept;

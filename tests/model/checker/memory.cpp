@@ -446,6 +446,13 @@ bool see_newest(std::uint32_t number) noexcept {
   return true;
 }
 
+std::uint64_t see_newest(const void* object, unsigned bytes) noexcept {
+  const entry& found = entry_of(object);
+  if (found.execution != execution_number) return value_in_memory(object, bytes);
+  see_newest(found.location);
+  return locations[found.location].stores.back().value;
+}
+
 void forget_sites() noexcept {
   for (site& each : all_sites) each.reached = each.shared = each.found_shared = false;
   new_sharing = false;

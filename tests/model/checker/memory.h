@@ -47,6 +47,8 @@ bool compare_exchange(void* object, unsigned bytes, std::uint64_t& expected, std
 /// From now on the running thread sees nothing older than the newest store. True: it had not seen
 /// that one.
 bool see_newest(std::uint32_t location) noexcept;
+/// ... of this object, and reads it, without learning anything else: as a system call does.
+std::uint64_t see_newest(const void* object, unsigned bytes) noexcept;
 
 // ---- Sites: the places in the code that name an order
 

@@ -50,26 +50,6 @@ std::cv_status os_condition::wait_here(std::unique_lock<os_mutex>& lock, bool ti
                                                : std::cv_status::no_timeout;
 }
 
-bool parker::park_here(bool timed) noexcept {
-  execution::point(true);
-  while (!notified_) {
-    if (execution::wait_in(waiting_, timed) == execution::wait_end::timed_out && !notified_)
-      return false;
-  }
-  notified_ = false;
-  execution::clock().join(released_);
-  return true;
-}
-
-void parker::unpark() noexcept {
-  execution::point(true);
-  if (model::race_detector::is_freed(this)) execution::fail("a parker in freed memory is notified");
-  released_.join(execution::clock());
-  ++execution::clock().at[execution::current()];
-  notified_ = true;
-  execution::wake_all(waiting_);
-}
-
 void os_thread::join() noexcept {
   execution::join_thread(std::exchange(number_, none));
 }

@@ -3,6 +3,7 @@
 // What runtime/detail/threads.h is under the checker: mutex, condition and thread of the model.
 
 #include "execution.h"
+#include "system_calls.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -41,10 +42,13 @@ class os_condition {
   void wait(std::unique_lock<os_mutex>& lock, Predicate done) {
     while (!done()) wait(lock);
   }
-  // The time itself does not matter: a time-out is a decision.
-  template <class Time>
-  std::cv_status wait_until(std::unique_lock<os_mutex>& lock, const Time&) noexcept {
-    return wait_here(lock, true);
+  /// A time-out is a decision; only then is it later.
+  template <class Clock, class Duration>
+  std::cv_status wait_until(std::unique_lock<os_mutex>& lock,
+                            const std::chrono::time_point<Clock, Duration>& when) noexcept {
+    if (wait_here(lock, true) == std::cv_status::no_timeout) return std::cv_status::no_timeout;
+    model::advance_time_to(std::chrono::ceil<std::chrono::nanoseconds>(when.time_since_epoch()));
+    return std::cv_status::timeout;
   }
   template <class Time, class Predicate>
   bool wait_until(std::unique_lock<os_mutex>& lock, const Time& when, Predicate done) {
@@ -58,28 +62,6 @@ class os_condition {
   std::cv_status wait_here(std::unique_lock<os_mutex>& lock, bool timed) noexcept;
 
   model::execution::waiting_threads waiting_ = 0;
-};
-
-/// runtime/detail/parker.h; that one is a futex.
-class parker {
- public:
-  constexpr parker() noexcept = default;
-  parker(const parker&) = delete;
-  parker& operator=(const parker&) = delete;
-
-  void park() noexcept { (void)park_here(false); }
-  template <class Time>
-  bool park_until(const Time&) noexcept {
-    return park_here(true);
-  }
-  void unpark() noexcept;
-
- private:
-  bool park_here(bool timed) noexcept;
-
-  model::vector_clock released_;
-  model::execution::waiting_threads waiting_ = 0;
-  bool notified_ = false;
 };
 
 class os_thread {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -65,6 +66,19 @@ task<> write_in_pieces(tcp_stream& stream, std::string_view message, std::uint64
     co_await stream.write_all(piece);
     message.remove_prefix(piece.size());
     if (random.one_in(4)) co_await yield();
+  }
+}
+
+bool is_lost_peer(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::system_error& error) {
+    return error.code() == std::errc::connection_reset || error.code() == std::errc::broken_pipe;
+  } catch (const exception_group& group) {
+    const auto& all = group.exceptions();
+    return std::all_of(all.begin(), all.end(), is_lost_peer);
+  } catch (...) {  // anything else
+    return false;
   }
 }
 
@@ -173,6 +187,11 @@ task<> echo_storm::state::talk(stage& on, socket_address server, std::uint64_t o
 
 echo_storm::echo_storm() : state_(std::make_unique<state>()) {}
 echo_storm::~echo_storm() = default;
+
+/// A shutdown may reach the server's end of a connection before the client's.
+bool echo_storm::is_planned(const std::exception_ptr& failure) const {
+  return is_lost_peer(failure);
+}
 
 task<> echo_storm::run(stage& on) {
   state& all = *state_;

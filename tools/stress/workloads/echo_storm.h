@@ -12,6 +12,7 @@ class echo_storm : public workload {
   ~echo_storm() override;
 
   task<> run(stage& on) override;
+  [[nodiscard]] bool is_planned(const std::exception_ptr& failure) const override;
 
  private:
   struct state;
