@@ -27,6 +27,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -83,8 +84,9 @@ struct interval_tick {
   clock::time_point got;
 
   task<> set_up() {
-    ticks.emplace(due - clock::now());
-    due = co_await ticks->tick() + (due - clock::now());
+    const clock::duration period = std::max<clock::duration>(due - clock::now(), 1us);
+    ticks.emplace(period);
+    due = co_await ticks->tick() + period;
   }
   task<> attempt(auto how) { got = co_await how(ticks->tick()); }
   /// A tick that was cancelled is the next one to come.

@@ -12,8 +12,9 @@
 //     void check(bool completed) { EXPECT_EQ(got.count(), completed ? 1 : 0); ... }
 //   };
 //
-// It may also have: set_up(), before the attempt; line_up(), once that waits (both task<>); a
-// check() that is a task<>; `traits`, where it is not like most; `due`, if time completes it.
+// It may also have: set_up(), before the attempt; line_up(), once that waits (both task<>);
+// check_given_up(), when the attempt has gone and nothing was completed yet; a check() that is a
+// task<>; `traits`, where it is not like most; `due`, if time completes it.
 
 #include "../sync/every_runtime.h"
 #include <weft/runtime/cancel_scope.h>
@@ -80,6 +81,7 @@ class specimen {
   virtual task<> set_up() = 0;
   virtual task<> attempt(std::optional<clock::duration> limit) = 0;
   virtual task<> line_up() = 0;
+  virtual void check_given_up() = 0;
   virtual void complete() = 0;
   virtual task<> check(bool completed) = 0;
 };
@@ -101,6 +103,9 @@ class specimen_of final : public specimen {
   task<> line_up() override {
     if constexpr (requires { case_.line_up(); }) co_await case_.line_up();
     co_return;
+  }
+  void check_given_up() override {
+    if constexpr (requires { case_.check_given_up(); }) case_.check_given_up();
   }
   void complete() override {
     if constexpr (requires { case_.complete(); }) case_.complete();

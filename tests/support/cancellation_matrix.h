@@ -26,6 +26,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -94,8 +95,8 @@ inline std::vector<limit_cell> limit_cells(const std::vector<matrix_case>& cases
     for (const limit_moment when :
          {limit_moment::before, limit_moment::after, limit_moment::same_instant,
           limit_moment::same_step, limit_moment::race}) {
-      if (each.traits.waits && (each.traits.has_virtual_time || when >= limit_moment::same_step))
-        cells.push_back({each, when});
+      const bool possible = each.traits.has_virtual_time || when != limit_moment::same_instant;
+      if (each.traits.waits && possible) cells.push_back({each, when});
     }
   }
   return cells;
@@ -117,7 +118,8 @@ struct round_plan {
   std::size_t steps_between = 0;      // ... and how often others run between them
   bool swapped = false;               // the completion comes from elsewhere, the request from here
   unsigned delay_here = 0, delay_there = 0;
-  std::chrono::microseconds behind_timer{0};  // real timers come late
+  // Where a completion takes its time: how much later the request is made, or the limit passes.
+  clock::duration later{0};
 };
 
 inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
@@ -126,7 +128,7 @@ inline std::ostream& operator<<(std::ostream& out, const round_plan& plan) {
              << (plan.cancel_first ? ", request first" : ", completion first") << ", "
              << plan.steps_between << " steps between"
              << (plan.swapped ? ", completed from elsewhere" : "") << ", delays " << plan.delay_here
-             << "/" << plan.delay_there;
+             << "/" << plan.delay_there << ", later " << plan.later.count() << " ns";
 }
 
 /// With so many workers; 0: one, in virtual time.
@@ -147,7 +149,6 @@ inline round_plan draw_plan(std::mt19937_64& random, std::size_t round, std::siz
   plan.steps_between = round / 2 % 4;
   plan.delay_here = delay();
   plan.delay_there = delay();
-  plan.behind_timer = std::chrono::microseconds(random() % 300);
   return plan;
 }
 
@@ -155,7 +156,9 @@ inline void spin(unsigned count) {
   for (volatile unsigned i = 0; i < count;) i = i + 1;
 }
 inline void spin_until(clock::time_point when) {
-  while (clock::now() < when) std::this_thread::yield();
+  for (unsigned looks = 1; clock::now() < when; ++looks) {
+    if (looks % 4096 == 0) std::this_thread::yield();
+  }
 }
 inline task<> steps(std::size_t count) {
   for (; count > 0; --count) co_await yield();
@@ -204,14 +207,16 @@ class cancelled_attempt {
     if (plan_.virtual_time) co_await sleep(due_ - clock::now());
     if (!plan_.virtual_time && !asked_before_completion()) spin_until(due_);
   }
-  /// Where two threads meet: both wait for the time that completes the case, if there is one.
-  void wait_until_due() const {
-    if (cell_.subject.completed_by_time) spin_until(due_ + plan_.behind_timer);
+  /// Where two threads meet: from now on, or from the time that completes the case.
+  [[nodiscard]] clock::time_point race_begin() const {
+    return cell_.subject.completed_by_time ? due_ : clock::now();
   }
+  [[nodiscard]] bool completed() const { return kept_.how == fate::completed; }
   /// It was asked, before it was completed.
   task<> complete_afterwards() {
     if (traits().ends_when_cancelled) co_await kept_.over.wait();
     if (asked_early()) co_await it_->line_up();
+    if (traits().ends_when_cancelled) it_->check_given_up();
     co_await complete();
   }
   task<> until_over() { co_await kept_.over.wait(); }
@@ -292,6 +297,22 @@ inline task<> play(const cancellation_cell& cell, round_plan plan, elsewhere& ot
   co_await attempt.end();
 }
 
+/// Finds out how much later than the begin of a completion something has to happen to meet its end.
+class meeting_point {
+ public:
+  explicit meeting_point(clock::duration first) : later_(first) {}
+  [[nodiscard]] clock::duration draw(std::mt19937_64& random) const {
+    return later_ * static_cast<std::int64_t>(random() % 128) / 64;
+  }
+  void learn(bool was_completed) {
+    using namespace std::chrono_literals;
+    later_ = was_completed ? later_ * 2 / 3 : std::min<clock::duration>(later_ * 3 / 2 + 1us, 5ms);
+  }
+
+ private:
+  clock::duration later_;
+};
+
 // ---- Races --------------------------------------------------------------------------------------
 
 /// Two threads that go on together, again and again: each waits for the other, without giving its
@@ -331,19 +352,20 @@ class away_from_cpu {
 /// One side of the race of one attempt.
 inline void meet(cancelled_attempt& attempt, pace::side mine) {
   const round_plan& plan = attempt.plan();
-  const unsigned delay = mine == pace::here ? plan.delay_here : plan.delay_there;
-  attempt.wait_until_due();
-  spin(delay);
-  if (plan.swapped == (mine == pace::here)) {
+  const bool asks = plan.swapped == (mine == pace::here);
+  spin_until(attempt.race_begin() + (asks ? plan.later : clock::duration::zero()));
+  spin(mine == pace::here ? plan.delay_here : plan.delay_there);
+  if (asks) {
     attempt.ask();
   } else {
     attempt.complete_now();
   }
 }
 
-/// Requests meet completions: one of them comes from here, the other from elsewhere.
-inline task<> play_races(const cancellation_cell& cell, const std::vector<round_plan>& plans,
-                         elsewhere& other) {
+/// Requests meet completions: one of them comes from here, the other from elsewhere. How many were
+/// completed.
+inline task<std::size_t> play_races(const cancellation_cell& cell,
+                                    const std::vector<round_plan>& plans, elsewhere& other) {
   std::deque<cancelled_attempt> attempts;
   for (const round_plan& plan : plans) co_await attempts.emplace_back(cell, plan).begin();
   pace together;
@@ -361,7 +383,12 @@ inline task<> play_races(const cancellation_cell& cell, const std::vector<round_
     meet(attempts[i], pace::here);
   }
   co_await other.ended();
-  for (cancelled_attempt& each : attempts) co_await each.end();
+  std::size_t completed = 0;
+  for (cancelled_attempt& each : attempts) {
+    co_await each.end();
+    if (each.completed()) ++completed;
+  }
+  co_return completed;
 }
 
 // ---- A limit ------------------------------------------------------------------------------------
@@ -380,10 +407,9 @@ inline void judge(const limit_cell& cell, const round_plan& plan, const record& 
   EXPECT_EQ(kept.requests_later, 0) << "the limit has left a request";
 }
 
-inline task<> complete_at(specimen& it, clock::time_point due, const round_plan& plan) {
+inline task<> until_due(clock::time_point due, const round_plan& plan) {
   if (plan.virtual_time) co_await sleep(due - clock::now());
   spin_until(due);
-  it.complete();
 }
 
 /// A limit that can be made to pass in the very step of the completion: a cancel scope.
@@ -397,11 +423,8 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
   co_await it.line_up();
   if (plan.cancel_first) scope.cancel();
   if (plan.cancel_first) co_await steps(plan.steps_between);
-  if (cell.subject.completed_by_time) {
-    co_await complete_at(it, due, plan);
-  } else {
-    it.complete();
-  }
+  if (cell.subject.completed_by_time) co_await until_due(due, plan);
+  it.complete();
   if (!plan.cancel_first) co_await steps(plan.steps_between);
   if (!plan.cancel_first) scope.cancel();
   co_await attempt;
@@ -410,8 +433,14 @@ inline task<> end_scope_at_completion(const limit_cell& cell, specimen& it, cloc
 /// A limit and the completion, each at its time.
 inline task<> meet_limit(const limit_cell& cell, specimen& it, clock::time_point due, record& kept,
                          const round_plan& plan) {
-  if (!plan.virtual_time) due += plan.behind_timer;
-  const auto complete_then = [&]() -> task<> { return complete_at(it, due, plan); };
+  const bool gives_up =
+      cell.when == limit_moment::before && cell.subject.traits.ends_when_cancelled;
+  const auto complete_then = [&]() -> task<> {
+    if (gives_up && !plan.virtual_time) co_await kept.over.wait();
+    co_await until_due(due, plan);
+    if (gives_up) it.check_given_up();
+    it.complete();
+  };
   // Which timer is armed first decides who is first at the same instant.
   join_handle<> completer;
   const bool completer_first = !plan.cancel_first && plan.virtual_time;
@@ -428,24 +457,27 @@ inline task<> meet_limit(const limit_cell& cell, specimen& it, clock::time_point
   co_await completer;
 }
 
-inline task<> play(const limit_cell& cell, const round_plan& plan) {
+/// Was it completed?
+inline task<bool> play(const limit_cell& cell, const round_plan& plan) {
   using namespace std::chrono_literals;
   const std::unique_ptr<specimen> it = cell.subject.make();
   const clock::duration unit = plan.virtual_time ? clock::duration(10ms) : clock::duration(200us);
-  const clock::time_point start = clock::now();
-  clock::time_point due = start + (cell.when == limit_moment::before ? 2 * unit : unit);
-  it->set_due(due);
-  co_await it->set_up();
-  if (!plan.virtual_time && !cell.subject.completed_by_time) due = clock::now() + unit;
+  const clock::duration until_due = cell.when == limit_moment::before ? 2 * unit : unit;
+  const clock::time_point begin = clock::now();
+  it->set_due(begin + until_due);
+  co_await it->set_up();  // takes no virtual time
+  const bool from_now = !plan.virtual_time && !cell.subject.completed_by_time;
+  const clock::time_point start = from_now ? clock::now() : begin;
+  const clock::time_point due = start + until_due;
   record kept;
   kept.asked.set();  // by nobody
 
   if (cell.when == limit_moment::same_step) {
     co_await end_scope_at_completion(cell, *it, due, kept, plan);
   } else {
-    kept.limit = cell.when == limit_moment::race    ? due
-                 : cell.when == limit_moment::after ? start + 2 * unit
-                                                    : start + unit;
+    kept.limit = start + unit;
+    if (cell.when == limit_moment::race) kept.limit = due + plan.later;
+    if (cell.when == limit_moment::after) kept.limit = start + (from_now ? 24h : 2 * unit);
     co_await meet_limit(cell, *it, due, kept, plan);
   }
 
@@ -453,7 +485,9 @@ inline task<> play(const limit_cell& cell, const round_plan& plan) {
   const bool goes_on =
       cell.when == limit_moment::before && !cell.subject.traits.ends_when_cancelled;
   if (plan.virtual_time && kept.limit) EXPECT_EQ(kept.when - start, goes_on ? 2 * unit : unit);
-  co_await it->check(kept.how == fate::completed);
+  const bool completed = kept.how == fate::completed;
+  co_await it->check(completed);
+  co_return completed;
 }
 
 // ---- All rounds of a cell -----------------------------------------------------------------------
@@ -491,6 +525,7 @@ void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
 }
 
 inline void play_all(const cancellation_cell& cell) {
+  using namespace std::chrono_literals;
   const case_traits& traits = cell.subject.traits;
   std::mt19937_64 random = random_for(cell_name({cell, 0}));
   elsewhere other(cell.who);
@@ -501,12 +536,14 @@ inline void play_all(const cancellation_cell& cell) {
         !traits.waits || !traits.completed_in_one_step || cell.subject.completed_by_time;
     const std::size_t at_once = runs_on ? 1 : 16;
     const std::size_t rounds = runs_on ? traits.rounds / 2 : traits.rounds;
+    meeting_point request(10us);
     const auto race = [&](std::vector<round_plan> plans) -> task<> {
-      for (round_plan& each : plans) {
-        each.swapped = each.swapped && !runs_on;
-        if (runs_on) each.delay_there *= 8;
+      if (runs_on) {
+        plans.front().swapped = false;
+        plans.front().later = request.draw(random);
       }
-      co_await play_races(cell, plans, other);
+      const std::size_t completed = co_await play_races(cell, plans, other);
+      request.learn(completed > 0);
     };
     if (cell.who == asker::another_worker) return play_rounds(4, rounds, at_once, random, race);
     play_rounds(1, rounds / 2, at_once, random, race);
@@ -523,8 +560,15 @@ inline void play_all(const cancellation_cell& cell) {
 }
 
 inline void play_all(const limit_cell& cell) {
+  using namespace std::chrono_literals;
   std::mt19937_64 random = random_for(limit_name({cell, 0}));
-  const auto one = [&](const std::vector<round_plan>& plans) { return play(cell, plans.front()); };
+  meeting_point limit(100us);
+  const auto one = [&](std::vector<round_plan> plans) -> task<> {
+    // Timers come late: the limit may have to be set earlier than the completion to meet it.
+    plans.front().later = limit.draw(random) - 150us;
+    const bool completed = co_await play(cell, plans.front());
+    limit.learn(completed);
+  };
   if (cell.when == limit_moment::race)
     return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, 1, random, one);
   play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, 1, random, one);

@@ -21,8 +21,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -32,6 +34,8 @@
 
 namespace weft::testing {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// Somebody who waits behind the attempt: what the attempt does not take is his.
 class heir {
@@ -84,28 +88,28 @@ struct mutex_lock_with_another_behind {
   }
 };
 
+/// A reader behind the writer may enter beside the one that holds it, once the writer has gone.
 struct shared_mutex_lock {
   shared_mutex wanted;
   shared_lock_guard held = wanted.try_lock_shared();
   lock_guard got;
-  heir reader;  // may enter beside the one that holds it, once the writer has gone
+  heir reader;
+  shared_lock_guard read;
 
   task<> attempt(auto how) { got = co_await how(wanted.lock()); }
   task<> line_up() {
-    const auto read = [this]() -> task<> { const auto taken = co_await wanted.lock_shared(); };
-    if (!wanted.try_lock_shared()) {
-      co_await reader.line_up(read);
-    } else {  // nobody is ahead
-      co_await reader.line_up(read);
-      EXPECT_TRUE(reader.served());
-    }
+    const auto join = [this]() -> task<> { read = co_await wanted.lock_shared(); };
+    co_await reader.line_up(join);
   }
+  void check_given_up() { EXPECT_EQ(wanted.readers(), 2u); }
   void complete() { held.unlock(); }
   task<> check(bool completed) {
     EXPECT_EQ(got.owns_lock(), completed);
     EXPECT_EQ(wanted.locked(), completed);
     got.unlock();
     co_await reader.join();
+    EXPECT_FALSE(wanted.try_lock());
+    read.unlock();
     EXPECT_TRUE(wanted.try_lock());
   }
 };
@@ -141,22 +145,25 @@ struct semaphore_acquire {
   }
 };
 
-/// The one behind wants what the attempt has to wait for still.
+/// The one behind wants less, and gets it once the attempt has gone.
 struct semaphore_acquire_many {
   semaphore permits{1};
-  permit got;
+  permit got, of_next;
   heir next;
 
   task<> attempt(auto how) { got = co_await how(permits.acquire(3)); }
   task<> line_up() {
-    return next.line_up([this]() -> task<> { const permit taken = co_await permits.acquire(2); });
+    return next.line_up([this]() -> task<> { of_next = co_await permits.acquire(); });
   }
+  void check_given_up() { EXPECT_EQ(permits.available(), 0); }
   void complete() { permits.release(2); }
   task<> check(bool completed) {
     EXPECT_EQ(got.count(), completed ? 3 : 0);
     if (completed) EXPECT_FALSE(next.served());
     got.release();
     co_await next.join();
+    EXPECT_EQ(permits.available(), 2);
+    of_next.release();
     EXPECT_EQ(permits.available(), 3);
   }
 };
@@ -182,7 +189,7 @@ struct rate_limiter_acquire {
   std::optional<rate_limiter> units;
 
   task<> set_up() {
-    units.emplace(1, due - clock::now());
+    units.emplace(1, std::max<clock::duration>(due - clock::now(), 1us));
     EXPECT_TRUE(units->try_acquire());
     co_return;
   }
@@ -307,11 +314,12 @@ struct notify_waiters {
 struct condition_variable_wait {
   mutex lock;
   condition_variable changed;
-  std::atomic<int> woken{0};
+  std::atomic<int> begun{0}, woken{0};
   heir next;
 
   task<> wait(auto how) {
     lock_guard guard = co_await lock.lock();
+    ++begun;
     try {
       co_await how(changed.wait(guard));
       ++woken;
@@ -322,8 +330,11 @@ struct condition_variable_wait {
     EXPECT_TRUE(guard.owns_lock() && lock.locked());
   }
   task<> attempt(auto how) { return wait(how); }
+  /// Until the heir has let the lock go: only then a notification reaches it.
   task<> line_up() {
-    return next.line_up([this]() -> task<> { co_await wait(bare()); });
+    co_await next.line_up([this]() -> task<> { co_await wait(bare()); });
+    while (begun < 2) co_await yield();
+    const lock_guard guard = co_await lock.lock();
   }
   void complete() { changed.notify_one(); }
   task<> check(bool completed) {
