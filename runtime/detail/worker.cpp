@@ -537,7 +537,7 @@ bool worker::watch() noexcept {
 /// On the way from sleep to work: somebody has to look after us now.
 void worker::call_watcher() noexcept {
   idle_set& idle = scheduler_.idle();
-  if (idle.watched() || !idle.anyone_asleep()) return;
+  if (!idle.needs_watcher()) return;
   const unsigned chosen = idle.claim_sleeper();
   if (chosen != idle_set::nobody) scheduler_.worker_at(chosen).notify();
 }
