@@ -238,8 +238,10 @@ void worker::end_batch(std::uint64_t now) noexcept {
 bool worker::search() noexcept {
   const bool found = look_around() || (!single_ && find_work());
   end_search();
-  if (found) share_backlog();
-  return found;
+  if (!found) return false;
+  share_backlog();
+  if (!single_) call_watcher();  // it may be us who has watched until now
+  return true;
 }
 
 /// A look at what arrives from outside, without sleeping.

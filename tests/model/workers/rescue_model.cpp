@@ -2,6 +2,7 @@
 // away twice.
 
 #include "../../../runtime/detail/threads.h"
+#include "../../../runtime/fork.h"
 #include "../../../runtime/sleep.h"
 #include "../around/outcome.h"
 #include "../around/signal.h"
@@ -104,6 +105,29 @@ const registered_model timer("Rescue", "TimerDuringALongStep_FiresElsewhere",
                                runs.run_until_done(*blocked.state());
                                runs.run_until_done(*spawned.state());
                              });
+
+/// A child in a long step elsewhere, and a task here that nobody comes to.
+task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
+  auto child = fork(block(step));
+  spawned = detail::spawn_task(on, end_step(step), {}, 0);
+  step.wait();
+  co_await child;
+}
+
+// The one that takes the child may be the one that has watched: then the third one has to.
+const registered_model two_long_steps(
+    "Rescue", "WatcherThatFindsWork_IsFollowedByAnother",
+    {.preemptions = 0, .stale_reads = 0, .timeouts = 0},
+    [] {
+      scheduler runs({.workers = 3});
+      long_step step;
+      join_handle<> spawned;
+      const auto parent = spawn_in(runs, fork_and_block(step, runs, spawned));
+
+      runs.run_until_done(*parent.state());
+      runs.run_until_done(*spawned.state());
+    },
+    lots);
 
 }  // namespace
 }  // namespace weft::model
