@@ -30,6 +30,11 @@ void release_class(void* block, std::uint8_t) noexcept {
   release(block, 0);
 }
 
+/// For diagnosis alone, which no model asks for.
+bool owns(const void*) noexcept {
+  return false;
+}
+
 void for_each_block(void (*visit)(void* context, task_state& header), void* context) {
   struct visitor {
     void (*visit)(void* context, task_state& header);
