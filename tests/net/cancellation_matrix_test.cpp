@@ -37,10 +37,10 @@ namespace {
 using namespace std::chrono_literals;
 
 /// The kernel completes these: complete() makes a system call, and the reactor has to see it.
-constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 120};
+constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 80};
 /// Tasks and threads are at work for these.
 constexpr case_traits by_others{
-    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 80};
+    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 60};
 constexpr case_traits by_processes{
     .completed_in_one_step = false, .has_virtual_time = false, .rounds = 32};
 
