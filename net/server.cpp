@@ -42,7 +42,7 @@ task<> serve_core(std::shared_ptr<detail::server_core> core) {
     core->stop_accepting();
     throw;
   }
-  core->check_accepting();
+  co_await core->check_accepting();
 }
 
 }  // namespace

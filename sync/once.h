@@ -1,10 +1,10 @@
 #pragma once
 
 #include "../runtime/awaitable.h"
+#include "../runtime/detail/atomic.h"
 #include "../runtime/task.h"
 #include "mutex.h"
 
-#include <atomic>
 #include <concepts>
 #include <coroutine>
 #include <functional>
@@ -78,7 +78,7 @@ class once_cell {
   //   written by  the one maker that succeeds, with making_ locked
   //   read by     anybody
   //   pairing     release/acquire: the value was written before
-  std::atomic<bool> made_{false};
+  detail::atomic<bool> made_{false};
 };
 
 /// Awaitable of T&.

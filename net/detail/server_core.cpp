@@ -1,5 +1,7 @@
 #include "server_core.h"
 
+#include "../../runtime/as_result.h"
+
 #include <exception>
 
 namespace weft::detail {
@@ -60,10 +62,11 @@ std::size_t server_core::connections() const noexcept {
   return active_;
 }
 
-void server_core::check_accepting() {
-  for (const door& each : doors_) {
-    if (!each.task.done() || each.task.cancelled()) continue;
-    if (const std::exception_ptr error = each.task.exception()) std::rethrow_exception(error);
+task<> server_core::check_accepting() {
+  for (door& each : doors_) {
+    // The accepting task has set quiet_ and may not be done yet.
+    const result<void> ended = co_await as_result(each.task);
+    if (!ended.has_value() && !ended.cancelled()) std::rethrow_exception(ended.error());
   }
 }
 

@@ -2,8 +2,9 @@
 
 // What a server is made of, behind its handler's type.
 //
-// A task accepts, or one a worker, each at a listener of its own (a door). Each connection is the handler's own task, plus a record in a list, so that it
-// can be cancelled: the record watches the task's end (completion_waiter) and goes away with it.
+// A task accepts, or one a worker, each at a listener of its own (a door). Each connection is the
+// handler's own task, plus a record in a list, so that it can be cancelled: the record watches the
+// task's end (completion_waiter) and goes away with it.
 // The core is kept by the server object, by the accepting tasks and by every record; what waits for
 // it waits for two events:
 //
@@ -43,8 +44,8 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
   /// Set once accepting has ended and no connection is left.
   event& quiet() noexcept { return quiet_; }
-  /// After quiet(): rethrows what accept() has failed with, if it has.
-  void check_accepting();
+  /// After quiet(): rethrows what accept() has failed with, if it has. The core outlives it.
+  task<> check_accepting();
 
   [[nodiscard]] const socket_address& local_address() const noexcept { return address_; }
   [[nodiscard]] std::size_t connections() const noexcept;

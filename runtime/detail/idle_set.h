@@ -31,8 +31,8 @@ class idle_set {
   }
 
   void fall_asleep(unsigned worker) noexcept {
-    // acq_rel: ordered with the claims of others.
-    sleepers_.fetch_or(bit(worker), std::memory_order_acq_rel);
+    // seq_cst: see watcher_.
+    sleepers_.fetch_or(bit(worker), std::memory_order_seq_cst);
   }
   void wake_up(unsigned worker) noexcept {
     sleepers_.fetch_and(~bit(worker), std::memory_order_acq_rel);  // acq_rel: as above
@@ -71,17 +71,22 @@ class idle_set {
     return nobody;
   }
 
+  /// A look without order.
   [[nodiscard]] bool watched() const noexcept {
     return watcher_.load(std::memory_order_relaxed) != nobody;
   }
+  /// Somebody sleeps, and nobody watches.
+  [[nodiscard]] bool needs_watcher() const noexcept {
+    return !watched() && sleepers_.load(std::memory_order_seq_cst) != 0;  // seq_cst: see watcher_
+  }
   bool become_watcher(unsigned worker) noexcept {
     unsigned none = nobody;
-    // acq_rel: one wins.
-    return watcher_.compare_exchange_strong(none, worker, std::memory_order_acq_rel,
-                                            std::memory_order_relaxed);
+    // seq_cst: see watcher_.
+    return watcher_.compare_exchange_strong(none, worker, std::memory_order_seq_cst,
+                                            std::memory_order_seq_cst);
   }
   void stop_watching() noexcept {
-    watcher_.store(nobody, std::memory_order_release);  // release: pairs with become_watcher
+    watcher_.store(nobody, std::memory_order_seq_cst);  // seq_cst: see watcher_
   }
 
  private:
@@ -96,6 +101,11 @@ class idle_set {
   alignas(cache_line) atomic<std::uint32_t> searchers_{0};
   //   written by  idle workers
   //   read by     workers that become busy
+  //   pairing     seq_cst, a store-load race:
+  //                 to work:   1. stop_watching()   2. needs_watcher() looks for sleepers
+  //                 to sleep:  1. fall_asleep()     2. become_watcher() looks for a watcher
+  //               One of the two sees the other: the one that works wakes the sleeper, or that one
+  //               watches.
   atomic<unsigned> watcher_{nobody};
 };
 

@@ -495,6 +495,7 @@ void complete(task_state& task) noexcept {
   std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) +
                                         task.type->prefix_bytes)
       .destroy();
+  chaos::point();
   if (context_of(task) != nullptr) set_context(task, nullptr);
   const std::uint8_t runtime = task.runtime;
   const std::uint32_t before = lock_life(task);

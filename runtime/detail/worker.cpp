@@ -235,8 +235,10 @@ void worker::end_batch(std::uint64_t now) noexcept {
 bool worker::search() noexcept {
   const bool found = look_around() || (!single_ && find_work());
   end_search();
-  if (found) share_backlog();
-  return found;
+  if (!found) return false;
+  share_backlog();
+  if (!single_) call_watcher();  // it may be us who has watched until now
+  return true;
 }
 
 /// A look at what arrives from outside, without sleeping.
@@ -549,7 +551,7 @@ bool worker::watch() noexcept {
 /// On the way from sleep to work: somebody has to look after us now.
 void worker::call_watcher() noexcept {
   idle_set& idle = scheduler_.idle();
-  if (idle.watched() || !idle.anyone_asleep()) return;
+  if (!idle.needs_watcher()) return;
   const unsigned chosen = idle.claim_sleeper();
   if (chosen != idle_set::nobody) scheduler_.worker_at(chosen).notify();
 }

@@ -547,5 +547,24 @@ TEST(PlantedBug, HiddenState_IsFound) {
   EXPECT_THAT(found.failure, HasSubstr("depends on more than its decisions"));
 }
 
+// What a failing execution has left in static storage does not reach the next one.
+struct listed {
+  listed* next = nullptr;
+};
+constinit listed* list = nullptr;
+
+void list_and_fail(bool fails) {
+  check(list == nullptr, "somebody is left");
+  const auto node = std::make_unique<listed>();
+  list = node.get();
+  check(!fails, "expected");
+  list = nullptr;
+}
+
+TEST(PlantedBug, FailureHalfWay_LeavesGlobalsAsTheyWere) {
+  expect_found("expected", [] { list_and_fail(true); });
+  expect_none([] { list_and_fail(false); });
+}
+
 }  // namespace
 }  // namespace weft::model

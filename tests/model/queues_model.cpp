@@ -192,6 +192,32 @@ const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.
                                     tasks.expect_all_taken();
                                   });
 
+// What a thief has taken, a second one may take from its ring.
+const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWhatWasWritten",
+                                         {.preemptions = 3}, [] {
+                                           run_queue ring, stolen, stolen_again;
+                                           numbered_tasks<3> tasks;
+                                           const auto take_from = [&](run_queue& from) {
+                                             while (task_state* task = from.pop())
+                                               tasks.take(*task);
+                                           };
+
+                                           run_threads(
+                                               [&] {
+                                                 for (unsigned i = 0; i < 3; ++i)
+                                                   ring.push(tasks.make(i));
+                                               },
+                                               [&] { ring.steal(stolen, 3); },
+                                               [&] {
+                                                 stolen.steal(stolen_again, 1);
+                                                 take_from(stolen_again);
+                                               });
+                                           take_from(ring);
+                                           take_from(stolen);
+
+                                           tasks.expect_all_taken();
+                                         });
+
 // ---- Deque of forks
 
 void deque_with_thieves(unsigned thieves) {

@@ -1,28 +1,47 @@
 // Memory of coroutine frames in a model: each block is used once, so that the checker finds who
-// touches a task that is gone.
+// touches a task that is gone. Only those who walk over all tasks may.
 
 #include "../../../runtime/detail/frame_pool.h"
 
-#include "../../../runtime/detail/atomic.h"
-
-#include <new>
+#include "../../../runtime/detail/task_state.h"
+#include "../checker/execution.h"
+#include "../checker/heap.h"
 
 namespace weft::detail::frame_pool {
 namespace {
-constexpr auto alignment = std::align_val_t(cache_line);
+
+// No other allocation of a model has this one.
+constexpr std::size_t alignment = 128;
+
 }  // namespace
 
 void* allocate(std::size_t bytes) {
-  return ::operator new(bytes, alignment);
+  if (!model::execution::inside()) return ::operator new(bytes, std::align_val_t(alignment));
+  return model::heap::allocate(bytes, alignment);
 }
 void release(void* block, std::size_t) noexcept {
-  ::operator delete(block, alignment);
+  if (!model::heap::owns(block)) return ::operator delete(block, std::align_val_t(alignment));
+  model::heap::release(block);
 }
 std::uint8_t class_of(std::size_t) noexcept {
   return 0;
 }
 void release_class(void* block, std::uint8_t) noexcept {
-  ::operator delete(block, alignment);
+  release(block, 0);
+}
+
+void for_each_block(void (*visit)(void* context, task_state& header), void* context) {
+  struct visitor {
+    void (*visit)(void* context, task_state& header);
+    void* context;
+  } each{visit, context};
+  model::heap::for_each_block(
+      alignment,
+      [](void* of, void* block) {
+        auto* self = static_cast<visitor*>(of);
+        self->visit(self->context, *static_cast<task_state*>(block));
+      },
+      &each);
 }
 
 }  // namespace weft::detail::frame_pool

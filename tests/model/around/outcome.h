@@ -9,7 +9,7 @@
 
 namespace weft::model {
 
-enum class end : std::uint8_t { none, value, cancelled, timed_out, closed };
+enum class end : std::uint8_t { none, value, cancelled, timed_out, closed, failed };
 
 /// How one wait ended. Written by the task that waits.
 struct outcome {

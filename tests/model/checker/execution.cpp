@@ -1,6 +1,7 @@
 #include "execution.h"
 
 #include "fiber.h"
+#include "globals.h"
 #include "heap.h"
 #include "memory.h"
 #include "race_detector.h"
@@ -299,6 +300,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
                    std::to_string(left.first_bytes) + " bytes";
     }
   }
+  failed ? globals::restore() : globals::keep();
   return !failed;
 }
 

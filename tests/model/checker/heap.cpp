@@ -1,6 +1,7 @@
 #include "heap.h"
 
 #include "execution.h"
+#include "memory.h"
 #include "race_detector.h"
 
 #include <cstdlib>
@@ -18,7 +19,8 @@ namespace {
 struct header {
   std::uint32_t bytes;
   std::uint32_t execution;  // in which it was allocated
-  std::uint32_t live;
+  std::uint16_t live;
+  std::uint16_t alignment;
   std::uint32_t offset;  // of the block before this one that was allocated
 };
 static_assert(sizeof(header) == 16);
@@ -75,7 +77,8 @@ void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
   used = begin + bytes;
   std::byte* block = arena() + begin;
   std::memset(block, 0, bytes);
-  header_of(block) = {static_cast<std::uint32_t>(bytes), execution_number, 1, last_offset};
+  header_of(block) = {static_cast<std::uint32_t>(bytes), execution_number, 1,
+                      static_cast<std::uint16_t>(alignment), last_offset};
   last_offset = static_cast<std::uint32_t>(begin - sizeof(header));
   return block;
 }
@@ -89,7 +92,18 @@ void release(void* block) noexcept {
   if (released.execution != execution_number || !execution::inside()) return;  // a former one's
   if (released.live == 0) execution::fail("freed twice");
   released.live = 0;
+  memory::free(block, released.bytes);
   race_detector::free(block, released.bytes);
+}
+
+void for_each_block(std::size_t alignment, void (*visit)(void* context, void* block),
+                    void* context) {
+  const memory::walk among_freed;
+  for (std::uint32_t offset = last_offset; offset != 0;) {
+    auto& each = *reinterpret_cast<header*>(arena() + offset);
+    if (each.alignment == alignment) visit(context, &each + 1);
+    offset = each.offset;
+  }
 }
 
 leak leaked() noexcept {

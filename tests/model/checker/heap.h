@@ -29,6 +29,11 @@ void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
 /// True if `block` came from allocate() in this execution or one before.
 bool owns(const void* block) noexcept;
 void release(void* block) noexcept;
+/// Calls visit() for each block that was allocated with this alignment, the oldest last. Those that
+/// were released are among them: visit() may look at their atomics, as at memory that is never
+/// given back.
+void for_each_block(std::size_t alignment, void (*visit)(void* context, void* block),
+                    void* context);
 
 /// Allocations that were not released: how many, and how big the first of them is.
 struct leak {

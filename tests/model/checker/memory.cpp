@@ -51,6 +51,7 @@ std::vector<site> all_sites;
 bool new_sharing = false;
 mutation weakened;
 std::int32_t weakened_site = -1;
+std::array<bool, threads_max> walking{};
 
 entry& entry_of(const void* object) noexcept {
   const auto bits = reinterpret_cast<std::uintptr_t>(object);
@@ -193,16 +194,18 @@ void note_use(location& used, std::uint16_t index) noexcept {
 
 /// The location of an operation, after the decision who goes first.
 location& location_of(const void* object, unsigned bytes, std::uint16_t site_index) noexcept {
-  if (race_detector::is_freed(object)) execution::fail("an atomic in freed memory is used");
+  const bool walks = walking[execution::current()];
+  if (!walks && race_detector::is_freed(object))
+    execution::fail("an atomic in freed memory is used");
   entry& found = entry_of(object);
   location& at = found.execution == execution_number
                      ? locations[found.location]
                      : make_location(found, object, value_in_memory(object, bytes));
-  if (at.dead) execution::fail("an atomic is used after its destruction");
+  if (at.dead && !walks) execution::fail("an atomic is used after its destruction");
   const vector_clock& clock = execution::clock();
   if (!clock.covers(at.maker, at.made))
     execution::fail("an atomic is used in a race with its construction");
-  at.last_use[execution::current()] = clock.at[execution::current()];
+  if (!walks) at.last_use[execution::current()] = clock.at[execution::current()];
   note_use(at, site_index);
   return at;
 }
@@ -310,24 +313,6 @@ std::uint64_t changed(change how, std::uint64_t value, std::uint64_t operand,
   return bytes == 8 ? value : value & ((std::uint64_t{1} << bytes * 8) - 1);
 }
 
-const char* name_of(std::memory_order order) noexcept {
-  switch (order) {
-    case std::memory_order_relaxed:
-      return "relaxed";
-    case std::memory_order_consume:
-      return "consume";
-    case std::memory_order_acquire:
-      return "acquire";
-    case std::memory_order_release:
-      return "release";
-    case std::memory_order_acq_rel:
-      return "acq_rel";
-    case std::memory_order_seq_cst:
-      return "seq_cst";
-  }
-  return "";
-}
-
 /// What an operation did. `store` is the one that it read, or made.
 void trace(std::uint16_t index, const location& at, const char* what, std::uint64_t before,
            std::uint64_t after, std::memory_order order, std::size_t store) {
@@ -348,9 +333,28 @@ void trace(std::uint16_t index, const location& at, const char* what, std::uint6
 
 }  // namespace
 
+const char* name_of(std::memory_order order) noexcept {
+  switch (order) {
+    case std::memory_order_relaxed:
+      return "relaxed";
+    case std::memory_order_consume:
+      return "consume";
+    case std::memory_order_acquire:
+      return "acquire";
+    case std::memory_order_release:
+      return "release";
+    case std::memory_order_acq_rel:
+      return "acq_rel";
+    case std::memory_order_seq_cst:
+      return "seq_cst";
+  }
+  return "";
+}
+
 void reset() noexcept {
   ++execution_number;
   location_count = 0;
+  walking = {};
 }
 
 void construct(const void* object, unsigned bytes) noexcept {
@@ -360,18 +364,42 @@ void construct(const void* object, unsigned bytes) noexcept {
   made.made = ++execution::clock().at[execution::current()];
 }
 
+namespace {
+
+void expect_unused(const location& at, const char* what) noexcept {
+  for (unsigned thread = 0; thread < threads_max; ++thread) {
+    if (!execution::clock().covers(thread, at.last_use[thread]))
+      execution::fail(std::string("an atomic is ") + what + " in a race with its use by thread " +
+                      std::to_string(thread));
+  }
+}
+
+}  // namespace
+
 void destroy(const void* object) noexcept {
   if (!execution::inside()) return;
   const entry& at = entry_of(object);
   if (at.execution != execution_number) return;
   location& dying = locations[at.location];
   if (dying.dead) execution::fail("an atomic is destroyed twice");
-  for (unsigned thread = 0; thread < threads_max; ++thread) {
-    if (!execution::clock().covers(thread, dying.last_use[thread]))
-      execution::fail("an atomic is destroyed in a race with its use by thread " +
-                      std::to_string(thread));
-  }
+  expect_unused(dying, "destroyed");
   dying.dead = true;
+}
+
+void free(const void* begin, std::size_t bytes) noexcept {
+  const auto first = reinterpret_cast<std::uintptr_t>(begin);
+  for (std::uint32_t i = 0; i < location_count; ++i) {
+    const location& each = locations[i];
+    if (each.dead || reinterpret_cast<std::uintptr_t>(each.object) - first >= bytes) continue;
+    expect_unused(each, "freed");
+  }
+}
+
+walk::walk() noexcept {
+  walking[execution::current()] = true;
+}
+walk::~walk() {
+  walking[execution::current()] = false;
 }
 
 std::uint64_t load(const void* object, unsigned bytes, std::memory_order order,

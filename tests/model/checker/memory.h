@@ -18,6 +18,7 @@
 // none.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 #include <string>
@@ -30,6 +31,17 @@ void reset() noexcept;
 
 void construct(const void* object, unsigned bytes) noexcept;
 void destroy(const void* object) noexcept;
+/// The memory of all atomics in there is given back. Each use of them happened before.
+void free(const void* begin, std::size_t bytes) noexcept;
+
+/// While it lives, the running thread looks at atomics whether their memory was given back or not.
+class walk {
+ public:
+  walk() noexcept;
+  ~walk();
+  walk(const walk&) = delete;
+  walk& operator=(const walk&) = delete;
+};
 
 enum class change : std::uint8_t { exchange, add, subtract, bit_and, bit_or, bit_xor };
 
@@ -66,6 +78,8 @@ struct site {
   bool shared = false;
   bool found_shared = false;
 };
+
+const char* name_of(std::memory_order order) noexcept;
 
 /// Before a search.
 void forget_sites() noexcept;

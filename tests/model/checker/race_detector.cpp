@@ -1,6 +1,7 @@
 #include "race_detector.h"
 
 #include "execution.h"
+#include "globals.h"
 #include "heap.h"
 
 #include <algorithm>
@@ -113,6 +114,7 @@ void reset() noexcept {
 
 void touch(const void* address, std::size_t bytes, access kind, const void* where) noexcept {
   if (!execution::inside()) return;
+  if (kind == access::write) globals::note_write(address, bytes);
   for_each_word(address, bytes, [&](cell& seen, std::uint8_t mask) noexcept {
     touch_word(seen, mask, kind, where);
   });

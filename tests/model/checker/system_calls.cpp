@@ -22,6 +22,14 @@ struct sleeping_place {
 };
 std::array<sleeping_place, threads_max> places;
 
+struct descriptor {
+  bool open = false;
+  bool notified = false;
+  execution::waiting_threads waiting = 0;
+};
+std::array<descriptor, 16> descriptors;
+int descriptor_count = 0;
+
 /// A place without sleepers may be used for any word.
 sleeping_place* find_place(const void* word) noexcept {
   for (sleeping_place& each : places) {
@@ -60,6 +68,8 @@ execution::wait_end wait_for(execution::waiting_threads& set, std::int64_t timeo
 void reset_system() noexcept {
   elapsed_ns = 0;
   places = {};
+  descriptors = {};
+  descriptor_count = 0;
 }
 
 void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept {
@@ -76,22 +86,48 @@ void futex_wake_one(const void* word) noexcept {
   if (sleeping_place* place = find_place(word)) execution::wake_one(place->waiting);
 }
 
-bool wakeup_descriptor::wait(std::int64_t timeout_ns) noexcept {
+namespace {
+
+descriptor& find_descriptor(int number) noexcept {
+  descriptor& found = descriptors[static_cast<std::size_t>(number)];
+  if (!found.open) execution::fail("a descriptor is used that is closed");
+  return found;
+}
+
+}  // namespace
+
+int open_descriptor() noexcept {
+  const int number = descriptor_count++;  // none is used twice
+  if (static_cast<std::size_t>(number) == descriptors.size())
+    execution::fail("the model has too many descriptors");
+  descriptors[static_cast<std::size_t>(number)].open = true;
+  return number;
+}
+
+void close_descriptor(int number) noexcept {
   execution::point(true);
-  while (!notified_) {
+  find_descriptor(number).open = false;
+}
+
+bool wait_for_descriptor(int number, std::int64_t timeout_ns) noexcept {
+  execution::point(true);
+  descriptor& awaited = find_descriptor(number);
+  while (!awaited.notified) {
     if (timeout_ns == 0) return false;
-    if (wait_for(waiting_, timeout_ns) == execution::wait_end::timed_out && !notified_)
+    if (wait_for(awaited.waiting, timeout_ns) == execution::wait_end::timed_out &&
+        !awaited.notified) {
       return false;
+    }
   }
-  notified_ = false;
+  awaited.notified = false;
   return true;
 }
 
-void wakeup_descriptor::notify() noexcept {
+void notify_descriptor(int number) noexcept {
   execution::point(true);
-  if (race_detector::is_freed(this)) execution::fail("a descriptor is notified that was closed");
-  notified_ = true;
-  execution::wake_one(waiting_);
+  descriptor& told = find_descriptor(number);
+  told.notified = true;
+  execution::wake_one(told.waiting);
 }
 
 }  // namespace weft::model

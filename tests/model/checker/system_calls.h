@@ -26,17 +26,12 @@ void reset_system() noexcept;
 void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept;
 void futex_wake_one(const void* word) noexcept;
 
-/// An eventfd in an epoll set, edge triggered: a notification ends a wait() that is under way or the
-/// next one.
-class wakeup_descriptor {
- public:
-  /// False: the time is over.
-  bool wait(std::int64_t timeout_ns) noexcept;
-  void notify() noexcept;
-
- private:
-  execution::waiting_threads waiting_ = 0;
-  bool notified_ = false;
-};
+/// An eventfd in an epoll set, edge triggered: a notification ends a wait that is under way or the
+/// next one. Numbered from 0.
+int open_descriptor() noexcept;
+void close_descriptor(int number) noexcept;
+/// False: the time is over. Several threads may wait; one of them takes the notification.
+bool wait_for_descriptor(int number, std::int64_t timeout_ns) noexcept;
+void notify_descriptor(int number) noexcept;
 
 }  // namespace weft::model

@@ -149,5 +149,19 @@ TEST(IdleSetRace, Search_IsTheWorkOfOne) {
   EXPECT_GT(searches.load(), 0);
 }
 
+TEST(IdleSet, NeedsWatcher_OnlyWhenOneSleepsAndNobodyWatches) {
+  idle_set idle;
+  EXPECT_FALSE(idle.needs_watcher());
+
+  idle.fall_asleep(3);
+  EXPECT_TRUE(idle.needs_watcher());
+
+  ASSERT_TRUE(idle.become_watcher(3));
+  EXPECT_FALSE(idle.needs_watcher());
+
+  idle.stop_watching();
+  EXPECT_TRUE(idle.needs_watcher());
+}
+
 }  // namespace
 }  // namespace weft::testing

@@ -1,0 +1,209 @@
+// Several children of one task that end, fail and are cancelled on two workers: the parent goes on
+// once, after all of them, and sees what they did.
+
+#include "../../runtime/gather.h"
+#include "../../runtime/spawn.h"
+#include "around/outcome.h"
+#include "around/scheduler.h"
+#include "around/signal.h"
+#include "checker/registry.h"
+
+#include <stdexcept>
+
+namespace weft::model {
+namespace {
+
+/// What a child has done, watched for races.
+struct child_record {
+  int ended = 0;
+};
+
+task<int> wait_for(signal& awaited, child_record& record) {
+  const int value = co_await awaited.wait();
+  ++record.ended;
+  co_return value;
+}
+
+task<int> wait_and_fail(signal& awaited) {
+  co_await awaited.wait();
+  throw std::runtime_error("expected");
+}
+
+/// A child that it wakes goes on where this runs.
+task<> set_signal(signal& which) {
+  which.set(the_value);
+  co_return;
+}
+
+struct two_children {
+  signal of_first, of_second;
+  child_record first, second;
+};
+
+task<> gather_both(two_children& all, outcome& into) {
+  try {
+    const auto values =
+        co_await gather(wait_for(all.of_first, all.first), wait_for(all.of_second, all.second));
+    check(std::get<0>(values) == the_value && std::get<1>(values) == the_value, "not the values");
+    check(all.first.ended + all.second.ended == 2, "a child goes on");
+    into.is(end::value);
+  } catch (const cancelled_error&) {
+    into.is(end::cancelled);
+  }
+}
+
+const registered_model both_end("Gather", "EndAgainstEnd_WakesTheParentOnce",
+                                {.preemptions = 2, .stale_reads = 1}, [] {
+                                  scheduler runs(2);
+                                  two_children all;
+                                  outcome seen;
+                                  const auto parent = spawn(gather_both(all, seen));
+                                  const auto waker = spawn(set_signal(all.of_first));
+
+                                  run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                              [&] { all.of_second.set(the_value); });
+
+                                  check(seen.how == end::value, "no value");
+                                });
+
+const registered_model both_end_cancelled(
+    "Gather", "EndAgainstCancel_GivesValuesOrCancelsAll", {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs(2);
+      two_children all;
+      outcome seen;
+      all.of_second.set(the_value);
+      auto parent = spawn(gather_both(all, seen));
+      const auto waker = spawn(set_signal(all.of_first));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); }, [&] { parent.cancel(); });
+
+      check(parent.cancelled() || seen.how != end::none, "no end");
+    });
+
+task<> gather_failing(two_children& all, outcome& into) {
+  try {
+    (void)co_await gather(wait_and_fail(all.of_first), wait_for(all.of_second, all.second));
+    into.is(end::value);
+  } catch (const std::runtime_error&) {
+    into.is(end::failed);
+  } catch (const cancelled_error&) {
+    into.is(end::cancelled);
+  }
+}
+
+// The sibling is cancelled while it ends by itself.
+const registered_model failure_and_end("Gather", "FailureAgainstEnd_EndsTheSibling",
+                                       {.preemptions = 2, .stale_reads = 1}, [] {
+                                         scheduler runs(2);
+                                         two_children all;
+                                         outcome seen;
+                                         const auto parent = spawn(gather_failing(all, seen));
+                                         const auto waker = spawn(set_signal(all.of_first));
+
+                                         run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                     [&] { all.of_second.set(the_value); });
+
+                                         check(seen.how == end::failed, "not failed");
+                                         check(runs.unretrieved() == 0, "the failure was seen");
+                                       });
+
+task<> gather_two_failing(two_children& all, outcome& into) {
+  try {
+    (void)co_await gather(wait_and_fail(all.of_first), wait_and_fail(all.of_second));
+    into.is(end::value);
+  } catch (const std::runtime_error&) {
+    into.is(end::failed);
+  }
+}
+
+const registered_model two_failures("Gather", "TwoFailures_OneIsRethrown",
+                                    {.preemptions = 2, .stale_reads = 1}, [] {
+                                      scheduler runs(2);
+                                      two_children all;
+                                      outcome seen;
+                                      const auto parent = spawn(gather_two_failing(all, seen));
+                                      const auto waker = spawn(set_signal(all.of_first));
+
+                                      run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                  [&] { all.of_second.set(the_value); });
+
+                                      check(seen.how == end::failed, "not failed");
+                                      check(runs.unretrieved() == 0, "both were seen");
+                                    });
+
+// ---- Tasks that run already
+
+struct two_handles {
+  join_handle<int> first, second;
+};
+
+task<> gather_handles(two_handles& all, outcome& into) {
+  try {
+    const auto values = co_await gather(all.first, all.second);
+    check(std::get<0>(values) == the_value && std::get<1>(values) == the_value, "not the values");
+    into.is(end::value);
+  } catch (const std::runtime_error&) {
+    into.is(end::failed);
+  } catch (const cancelled_error&) {
+    into.is(end::cancelled);
+  }
+}
+
+const registered_model handles_end("Gather", "EndAgainstEndOfRunningTasks_WakesTheParentOnce",
+                                   {.preemptions = 2, .stale_reads = 1}, [] {
+                                     scheduler runs(2);
+                                     two_children all;
+                                     outcome seen;
+                                     two_handles handles{
+                                         spawn(wait_for(all.of_first, all.first)),
+                                         spawn(wait_for(all.of_second, all.second))};
+                                     const auto parent = spawn(gather_handles(handles, seen));
+
+                                     run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                 [&] {
+                                                   all.of_first.set(the_value);
+                                                   all.of_second.set(the_value);
+                                                 });
+
+                                     check(seen.how == end::value, "no value");
+                                   });
+
+const registered_model handles_cancelled(
+    "Gather", "EndAgainstCancelOfRunningTasks_EndsAll", {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs;
+      two_children all;
+      outcome seen;
+      two_handles handles{spawn(wait_for(all.of_first, all.first)),
+                          spawn(wait_for(all.of_second, all.second))};
+      auto parent = spawn(gather_handles(handles, seen));
+      all.of_second.set(the_value);
+
+      run_threads([&] { runs.work(); }, [&] { parent.cancel(); },
+                  [&] { all.of_first.set(the_value); });
+
+      // One that never began leaves them alone.
+      check(handles.first.done() && handles.second.done(), "a task has not ended");
+      check(parent.cancelled() || seen.how != end::none, "no end");
+    });
+
+// The first failure is rethrown at once; the other one is nobody's any more.
+const registered_model handles_fail("Gather", "TwoFailuresOfRunningTasks_WakeTheParentOnce",
+                                    {.preemptions = 2, .stale_reads = 1}, [] {
+                                      scheduler runs(2);
+                                      two_children all;
+                                      outcome seen;
+                                      two_handles handles{spawn(wait_and_fail(all.of_first)),
+                                                          spawn(wait_and_fail(all.of_second))};
+                                      const auto parent = spawn(gather_handles(handles, seen));
+
+                                      run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                  [&] {
+                                                    all.of_first.set(the_value);
+                                                    all.of_second.set(the_value);
+                                                  });
+
+                                      check(seen.how == end::failed, "not failed");
+                                    });
+
+}  // namespace
+}  // namespace weft::model

@@ -1,0 +1,133 @@
+// A worker in a long step: the one that watches takes over what belongs to it, and gives nothing
+// away twice.
+
+#include "../../../runtime/detail/threads.h"
+#include "../../../runtime/fork.h"
+#include "../../../runtime/sleep.h"
+#include "../around/outcome.h"
+#include "../around/signal.h"
+#include "../checker/registry.h"
+#include "around/runtime.h"
+
+#include <mutex>
+
+namespace weft::model {
+namespace {
+
+using detail::scheduler;
+using namespace std::chrono_literals;
+
+// The watcher may be missed by schedules beyond the bounds of the depth-first search.
+constexpr std::uint64_t lots = 20'000;
+
+/// Blocks the thread of a worker until another task has run.
+struct long_step {
+  detail::os_mutex mutex;
+  detail::os_condition changed;
+  bool over = false;  // guarded by mutex
+
+  void wait() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return over; });
+  }
+  void end() {
+    const std::lock_guard lock(mutex);
+    over = true;
+    changed.notify_all();
+  }
+};
+
+task<> end_step(long_step& of) {
+  of.end();
+  co_return;
+}
+
+/// What it has spawned lies in a queue of its worker, which does not come to it.
+task<> block_with_work(long_step& step, scheduler& on, join_handle<>& spawned) {
+  spawned = detail::spawn_task(on, end_step(step), {}, 0);
+  step.wait();
+  co_return;
+}
+
+const registered_model queued(
+    "Rescue", "TaskBehindALongStep_RunsElsewhere",
+    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
+    [] {
+      scheduler runs({.workers = 2});
+      long_step step;
+      join_handle<> spawned;
+      const auto blocked = spawn_in(runs, block_with_work(step, runs, spawned));
+
+      runs.run_until_done(*blocked.state());
+      runs.run_until_done(*spawned.state());
+    },
+    lots);
+
+task<> block(long_step& step) {
+  step.wait();
+  co_return;
+}
+
+// What arrives from outside lies in the inbox.
+const registered_model arrived(
+    "Rescue", "ArrivalDuringALongStep_RunsElsewhere",
+    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
+    [] {
+      scheduler runs({.workers = 2});
+      long_step step;
+      const auto blocked = spawn_in(runs, block(step));
+      const auto arrives = spawn_in(runs, end_step(step));
+
+      runs.run_until_done(*blocked.state());
+      runs.run_until_done(*arrives.state());
+    },
+    lots);
+
+task<> sleep_and_end(long_step& step) {
+  co_await sleep(1ms);
+  step.end();
+}
+
+task<> block_with_sleeper(long_step& step, scheduler& on, join_handle<>& spawned) {
+  spawned = detail::spawn_task(on, sleep_and_end(step), {}, 0);
+  co_await sleep(1us);  // the other one arms its timer here, or on the other worker
+  step.wait();
+}
+
+const registered_model timer("Rescue", "TimerDuringALongStep_FiresElsewhere",
+                             {.preemptions = 1, .stale_reads = 0, .timeouts = 0}, [] {
+                               scheduler runs({.workers = 2});
+                               long_step step;
+                               join_handle<> spawned;
+                               const auto blocked =
+                                   spawn_in(runs, block_with_sleeper(step, runs, spawned));
+
+                               runs.run_until_done(*blocked.state());
+                               runs.run_until_done(*spawned.state());
+                             });
+
+/// A child in a long step elsewhere, and a task here that nobody comes to.
+task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
+  auto child = fork(block(step));
+  spawned = detail::spawn_task(on, end_step(step), {}, 0);
+  step.wait();
+  co_await child;
+}
+
+// The one that takes the child may be the one that has watched: then the third one has to.
+const registered_model two_long_steps(
+    "Rescue", "WatcherThatFindsWork_IsFollowedByAnother",
+    {.preemptions = 0, .stale_reads = 0, .timeouts = 0},
+    [] {
+      scheduler runs({.workers = 3});
+      long_step step;
+      join_handle<> spawned;
+      const auto parent = spawn_in(runs, fork_and_block(step, runs, spawned));
+
+      runs.run_until_done(*parent.state());
+      runs.run_until_done(*spawned.state());
+    },
+    lots);
+
+}  // namespace
+}  // namespace weft::model

@@ -1,0 +1,60 @@
+// The end of a runtime against tasks that end, go on, or are in a long step.
+
+#include "../around/outcome.h"
+#include "../around/signal.h"
+#include "../checker/registry.h"
+#include "around/runtime.h"
+
+namespace weft::model {
+namespace {
+
+using detail::scheduler;
+using namespace std::chrono_literals;
+
+task<> nothing() {
+  co_return;
+}
+
+// It ends by itself or by the shutdown, and then there is nothing left.
+void shut_down(unsigned workers) {
+  scheduler runs({.workers = workers});
+  signal awaited;
+  outcome seen;
+  const auto waiter = spawn_in(runs, wait_once(awaited, seen));
+  // The only worker works for those who wait.
+  if (workers == 1) runs.run_until_done(*spawn_in(runs, nothing()).state());
+
+  run_threads([&] { awaited.set(the_value); }, [&] { check(runs.shutdown(1h), "not in time"); });
+
+  check(waiter.done(), "it has not ended");
+  check(waiter.cancelled() || seen.how != end::none, "no end");
+  expect_no_wake_up_lost();
+}
+
+const registered_model shutdown_alone("Shutdown", "ShutdownAgainstWake_AwaitsTheTask",
+                                      {.preemptions = 2, .stale_reads = 1, .timeouts = 0},
+                                      [] { shut_down(1); });
+const registered_model shutdown_of_two("Shutdown", "ShutdownOfTwoWorkersAgainstWake_AwaitsTheTask",
+                                       {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
+                                       [] { shut_down(2); });
+
+// Ctrl-C while the worker sleeps, or is about to.
+const registered_model interrupt("Shutdown", "InterruptAgainstPark_CancelsTheMainTask",
+                                 {.preemptions = 2, .stale_reads = 2, .timeouts = 0}, [] {
+                                   scheduler runs({.workers = 1});
+                                   signal never;
+                                   outcome seen;
+                                   const auto main = spawn_in(runs, wait_once(never, seen));
+                                   runs.set_interruptible(main.state());
+
+                                   run_threads([&] { runs.run_until_done(*main.state()); },
+                                               [&] { runs.request_interrupt(); });
+                                   runs.set_interruptible(nullptr);
+
+                                   check(main.cancelled() || seen.how == end::cancelled,
+                                         "not cancelled");
+                                   expect_no_wake_up_lost();
+                                 });
+
+}  // namespace
+}  // namespace weft::model
