@@ -21,6 +21,7 @@
 #include <weft/runtime/timeout.h>
 #include <weft/runtime/to_thread.h>
 #include <weft/runtime/wait.h>
+#include <weft/sync/channel.h>
 #include <weft/sync/event.h>
 #include <weft/sync/queue.h>
 #include <weft/sync/semaphore.h>
@@ -348,6 +349,67 @@ struct select_of_two_completions {
   void check(bool completed) {
     EXPECT_EQ(first.available() + second.available(), completed ? 1 : 2);
     if (completed) EXPECT_EQ(*winner == 0 ? first.available() : second.available(), 0);
+  }
+};
+
+/// Two tasks that select meet in a channel without a buffer: the item is with one of them.
+struct select_of_rendezvous {
+  channel<int> items{0};
+  event never;
+  bool sent = false;
+  std::optional<int> got;
+
+  task<> attempt(auto how) {
+    auto first = co_await how(select(never.wait(), items.recv()));
+    EXPECT_EQ(first.index(), 1u);
+    got = std::get<1>(first);
+  }
+  void complete() { sent = items.try_send(7); }
+  void check(bool completed) {
+    EXPECT_EQ(sent, completed);
+    EXPECT_EQ(got.has_value(), completed);
+    EXPECT_FALSE(never.has_waiters());
+    EXPECT_FALSE(items.try_send(8));  // nobody waits
+  }
+};
+
+struct select_of_a_range {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work first, second;
+
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    const select_result<int> got = co_await how(select(std::move(children)));
+    EXPECT_EQ(got.index, 1u);
+  }
+  void complete() { second.gate.set(); }
+  void check(bool completed) {
+    EXPECT_EQ(first.alive() + second.alive(), 0);
+    if (completed) EXPECT_EQ(second.done, 1);
+    EXPECT_EQ(first.done, 0);
+  }
+};
+
+struct gather_of_a_range {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work first, second;
+
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    const std::vector<int> all = co_await how(gather(std::move(children)));
+    EXPECT_EQ(all, std::vector<int>({7, 7}));
+  }
+  void complete() {
+    first.gate.set();
+    second.gate.set();
+  }
+  void check(bool completed) {
+    EXPECT_EQ(first.alive() + second.alive(), 0);
+    if (completed) EXPECT_EQ(first.done + second.done, 2);
   }
 };
 
@@ -893,8 +955,11 @@ const std::vector<matrix_case>& cases() {
       case_of<gather_of_tasks>("Gather"),
       case_of<gather_of_handles>("GatherOfHandles"),
       case_of<gather_of_results>("GatherOfResults"),
+      case_of<gather_of_a_range>("GatherOfARange"),
       case_of<select_of_operations>("Select"),
       case_of<select_of_two_completions>("SelectOfTwoCompletions"),
+      case_of<select_of_rendezvous>("SelectOfRendezvous"),
+      case_of<select_of_a_range>("SelectOfARange"),
       case_of<select_with_a_task>("SelectWithATask"),
       case_of<wait_for_the_first>("Wait"),
       case_of<wait_with_a_limit>("WaitWithALimit"),
