@@ -597,6 +597,26 @@ struct as_result_of : one_permit {
   }
 };
 
+/// The cancellation of a child is a value, whoever is cancelled meanwhile.
+struct as_result_of_a_cancelled_task {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work work;
+  join_handle<int> child;
+
+  task<> set_up() {
+    child = co_await spawn_waiting([this] { return work.run(); });
+  }
+  task<> attempt(auto how) {
+    const result<int> ended = co_await how(as_result(child));
+    EXPECT_TRUE(ended.cancelled());
+  }
+  void complete() { child.cancel(); }
+  void check(bool) {
+    EXPECT_TRUE(child.cancelled());
+    EXPECT_EQ(work.cancelled, 1);
+  }
+};
+
 /// The clean-up happens once, and is not interrupted.
 struct try_finally_body : one_permit {
   int begun = 0, cleaned = 0;
@@ -714,19 +734,24 @@ struct async_generator_next {
   }
 };
 
-/// The clean-up of a generator is awaited like everything else, and may be cancelled.
+/// The clean-up of a generator is awaited like everything else, and may be cancelled. A scope that
+/// has ended meanwhile takes what closes the generator for its own, though the clean-up is done.
 struct async_generator_aclose {
+  static constexpr case_traits traits{.completed_in_one_step = false};
   counted_work cleanup;
   std::optional<async_generator<int>> values;
 
+  /// What closes it is no request, and goes on behind the clean-up.
   async_generator<int> generate() {
-    bool closed = false;
+    std::exception_ptr closing;
     try {
       co_yield 1;
-    } catch (const cancelled_error&) {
-      closed = true;
+    } catch (...) {  // thrown on
+      closing = std::current_exception();
     }
-    if (closed) co_await cleanup.run();
+    if (closing == nullptr) co_return;
+    co_await cleanup.run();
+    std::rethrow_exception(closing);
   }
   task<> set_up() {
     values.emplace(generate());
@@ -737,7 +762,7 @@ struct async_generator_aclose {
   void complete() { cleanup.gate.set(); }
   task<> check(bool completed) {
     EXPECT_EQ(cleanup.alive(), 0);
-    EXPECT_EQ(cleanup.done, completed ? 1 : 0);
+    if (completed) EXPECT_EQ(cleanup.done, 1);
     const std::optional<int> next = co_await values->next();
     EXPECT_FALSE(next.has_value());
     values.reset();
@@ -970,6 +995,7 @@ const std::vector<matrix_case>& cases() {
       case_of<deadline_around>("Deadline"),
       case_of<cancel_scope_around>("CancelScope"),
       case_of<as_result_of>("AsResult"),
+      case_of<as_result_of_a_cancelled_task>("AsResultOfACancelledTask"),
       case_of<try_finally_body>("TryFinally"),
       case_of<shielded_wait>("CancelShield"),
       case_of<async_with_resource>("AsyncWith"),
