@@ -17,12 +17,13 @@ class cancellation_watch {
       : requests_before_(here.task == nullptr ? 0 : cancelling(*here.task)),
         pending_before_(here.task != nullptr && request_pending(*here.task)) {}
 
-  /// A request came meanwhile, one that was pending has been delivered, or a scope is cancelled.
+  /// A request was delivered since, or a scope is cancelled. One that is still pending is not what
+  /// was thrown: it came behind the end of what was awaited, and has its own exception to come.
   [[nodiscard]] bool came() const noexcept {
     if (here.task == nullptr) return false;
     const task_state& self = *here.task;
-    return cancelling(self) > requests_before_ || (pending_before_ && !request_pending(self)) ||
-           scope_cancels(self.scopes);
+    const int requests = cancelling(self) - requests_before_ + (pending_before_ ? 1 : 0);
+    return requests > (request_pending(self) ? 1 : 0) || scope_cancels(self.scopes);
   }
 
  private:

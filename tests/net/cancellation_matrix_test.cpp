@@ -37,10 +37,10 @@ namespace {
 using namespace std::chrono_literals;
 
 /// The kernel completes these: complete() makes a system call, and the reactor has to see it.
-constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 120};
+constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 80};
 /// Tasks and threads are at work for these.
 constexpr case_traits by_others{
-    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 80};
+    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 60};
 constexpr case_traits by_processes{
     .completed_in_one_step = false, .has_virtual_time = false, .rounds = 32};
 
@@ -236,6 +236,19 @@ struct tcp_connect_by_name {
     const std::uint16_t port = listener.local_address().port();
     got.emplace(co_await how(tcp_stream::connect("localhost", port)));
   }
+  void check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    got.reset();
+    listener.close();
+  }
+};
+
+struct open_buffered_connection {
+  static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 40};
+  tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+  std::optional<connection> got;
+
+  task<> attempt(auto how) { got.emplace(co_await how(open_connection(listener.local_address()))); }
   void check(bool completed) {
     EXPECT_EQ(got.has_value(), completed);
     got.reset();
@@ -516,7 +529,7 @@ struct serving {
 struct server_close : serving {
   task<> attempt(auto how) { co_await how(served->close(1h)); }
 };
-struct server_wait_closed : serving {
+struct server_closed_meanwhile : serving {
   runtime* where = nullptr;
   join_handle<> closing;
 
@@ -524,7 +537,6 @@ struct server_wait_closed : serving {
     where = &runtime::current();
     return serving::set_up();
   }
-  task<> attempt(auto how) { co_await how(served->wait_closed()); }
   void complete() {
     serving::complete();
     closing = where->spawn(served->close(1h));
@@ -533,6 +545,13 @@ struct server_wait_closed : serving {
     co_await closing;
     co_await serving::check(completed);
   }
+};
+
+struct server_wait_closed : server_closed_meanwhile {
+  task<> attempt(auto how) { co_await how(served->wait_closed()); }
+};
+struct server_serve_forever : server_closed_meanwhile {
+  task<> attempt(auto how) { co_await how(served->serve_forever()); }
 };
 
 // ---- Signals and processes ----------------------------------------------------------------------
@@ -625,6 +644,7 @@ const std::vector<matrix_case>& cases() {
       case_of<tcp_accept>("TcpAccept"),
       case_of<tcp_connect>("TcpConnect"),
       case_of<tcp_connect_by_name>("TcpConnectByName"),
+      case_of<open_buffered_connection>("OpenConnection"),
       case_of<resolve_name>("Resolve"),
       case_of<pipe_read_some>("PipeReadSome"),
       case_of<pipe_write_some>("PipeWriteSome"),
@@ -643,6 +663,7 @@ const std::vector<matrix_case>& cases() {
       case_of<buffered_close>("BufferedClose"),
       case_of<server_close>("ServerClose"),
       case_of<server_wait_closed>("ServerWaitClosed"),
+      case_of<server_serve_forever>("ServeForever"),
       case_of<signal_set_wait>("SignalSetWait"),
       case_of<process_wait>("ProcessWait"),
       case_of<process_communicate>("ProcessCommunicate"),

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 
 class AsResult : public every_runtime {};
 INSTANTIATE_TEST_SUITE_P(Runtimes, AsResult, every_kind(), name_of);
+class AsResultOrder : public every_runtime {};
+INSTANTIATE_TEST_SUITE_P(Runtimes, AsResultOrder, kinds_in_order(), name_of);
 
 TEST_P(AsResult, Value_IsInTheResult) {
   run([]() -> task<> {
@@ -125,6 +127,35 @@ TEST_P(AsResult, CancellationPendingAtItsBegin_StillThrows) {
     const ending how = co_await ending_of(self);
 
     EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+TEST_P(AsResultOrder, RequestBehindTheEndOfACancelledChild_IsDeliveredOnce) {
+  run([]() -> task<> {
+    event never;
+    auto child = co_await spawn_waiting([&]() -> task<> { co_await never.wait(); });
+    bool was_value = false;
+    auto parent = co_await spawn_waiting([&]() -> task<int> {
+      const result<void> ended = co_await as_result(child);
+      was_value = ended.cancelled();
+      int delivered = 0;
+      for (int i = 0; i < 2; ++i) {
+        try {
+          co_await yield();
+        } catch (const cancelled_error&) {
+          ++delivered;
+        }
+      }
+      co_return delivered;
+    });
+
+    child.cancel();
+    while (!child.done()) co_await yield();
+    parent.cancel();  // its wait has ended, and it does not run yet
+    const int delivered = co_await parent;
+
+    EXPECT_TRUE(was_value);
+    EXPECT_EQ(delivered, 1);
   });
 }
 

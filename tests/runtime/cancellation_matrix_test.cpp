@@ -21,6 +21,7 @@
 #include <weft/runtime/timeout.h>
 #include <weft/runtime/to_thread.h>
 #include <weft/runtime/wait.h>
+#include <weft/sync/channel.h>
 #include <weft/sync/event.h>
 #include <weft/sync/queue.h>
 #include <weft/sync/semaphore.h>
@@ -351,6 +352,67 @@ struct select_of_two_completions {
   }
 };
 
+/// Two tasks that select meet in a channel without a buffer: the item is with one of them.
+struct select_of_rendezvous {
+  channel<int> items{0};
+  event never;
+  bool sent = false;
+  std::optional<int> got;
+
+  task<> attempt(auto how) {
+    auto first = co_await how(select(never.wait(), items.recv()));
+    EXPECT_EQ(first.index(), 1u);
+    got = std::get<1>(first);
+  }
+  void complete() { sent = items.try_send(7); }
+  void check(bool completed) {
+    EXPECT_EQ(sent, completed);
+    EXPECT_EQ(got.has_value(), completed);
+    EXPECT_FALSE(never.has_waiters());
+    EXPECT_FALSE(items.try_send(8));  // nobody waits
+  }
+};
+
+struct select_of_a_range {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work first, second;
+
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    const select_result<int> got = co_await how(select(std::move(children)));
+    EXPECT_EQ(got.index, 1u);
+  }
+  void complete() { second.gate.set(); }
+  void check(bool completed) {
+    EXPECT_EQ(first.alive() + second.alive(), 0);
+    if (completed) EXPECT_EQ(second.done, 1);
+    EXPECT_EQ(first.done, 0);
+  }
+};
+
+struct gather_of_a_range {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work first, second;
+
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    const std::vector<int> all = co_await how(gather(std::move(children)));
+    EXPECT_EQ(all, std::vector<int>({7, 7}));
+  }
+  void complete() {
+    first.gate.set();
+    second.gate.set();
+  }
+  void check(bool completed) {
+    EXPECT_EQ(first.alive() + second.alive(), 0);
+    if (completed) EXPECT_EQ(first.done + second.done, 2);
+  }
+};
+
 struct select_with_a_task {
   static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
   queue<int> items;
@@ -535,6 +597,26 @@ struct as_result_of : one_permit {
   }
 };
 
+/// The cancellation of a child is a value, whoever is cancelled meanwhile.
+struct as_result_of_a_cancelled_task {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  counted_work work;
+  join_handle<int> child;
+
+  task<> set_up() {
+    child = co_await spawn_waiting([this] { return work.run(); });
+  }
+  task<> attempt(auto how) {
+    const result<int> ended = co_await how(as_result(child));
+    EXPECT_TRUE(ended.cancelled());
+  }
+  void complete() { child.cancel(); }
+  void check(bool) {
+    EXPECT_TRUE(child.cancelled());
+    EXPECT_EQ(work.cancelled, 1);
+  }
+};
+
 /// The clean-up happens once, and is not interrupted.
 struct try_finally_body : one_permit {
   int begun = 0, cleaned = 0;
@@ -652,19 +734,24 @@ struct async_generator_next {
   }
 };
 
-/// The clean-up of a generator is awaited like everything else, and may be cancelled.
+/// The clean-up of a generator is awaited like everything else, and may be cancelled. A scope that
+/// has ended meanwhile takes what closes the generator for its own, though the clean-up is done.
 struct async_generator_aclose {
+  static constexpr case_traits traits{.completed_in_one_step = false};
   counted_work cleanup;
   std::optional<async_generator<int>> values;
 
+  /// What closes it is no request, and goes on behind the clean-up.
   async_generator<int> generate() {
-    bool closed = false;
+    std::exception_ptr closing;
     try {
       co_yield 1;
-    } catch (const cancelled_error&) {
-      closed = true;
+    } catch (...) {  // thrown on
+      closing = std::current_exception();
     }
-    if (closed) co_await cleanup.run();
+    if (closing == nullptr) co_return;
+    co_await cleanup.run();
+    std::rethrow_exception(closing);
   }
   task<> set_up() {
     values.emplace(generate());
@@ -675,7 +762,7 @@ struct async_generator_aclose {
   void complete() { cleanup.gate.set(); }
   task<> check(bool completed) {
     EXPECT_EQ(cleanup.alive(), 0);
-    EXPECT_EQ(cleanup.done, completed ? 1 : 0);
+    if (completed) EXPECT_EQ(cleanup.done, 1);
     const std::optional<int> next = co_await values->next();
     EXPECT_FALSE(next.has_value());
     values.reset();
@@ -893,8 +980,11 @@ const std::vector<matrix_case>& cases() {
       case_of<gather_of_tasks>("Gather"),
       case_of<gather_of_handles>("GatherOfHandles"),
       case_of<gather_of_results>("GatherOfResults"),
+      case_of<gather_of_a_range>("GatherOfARange"),
       case_of<select_of_operations>("Select"),
       case_of<select_of_two_completions>("SelectOfTwoCompletions"),
+      case_of<select_of_rendezvous>("SelectOfRendezvous"),
+      case_of<select_of_a_range>("SelectOfARange"),
       case_of<select_with_a_task>("SelectWithATask"),
       case_of<wait_for_the_first>("Wait"),
       case_of<wait_with_a_limit>("WaitWithALimit"),
@@ -905,6 +995,7 @@ const std::vector<matrix_case>& cases() {
       case_of<deadline_around>("Deadline"),
       case_of<cancel_scope_around>("CancelScope"),
       case_of<as_result_of>("AsResult"),
+      case_of<as_result_of_a_cancelled_task>("AsResultOfACancelledTask"),
       case_of<try_finally_body>("TryFinally"),
       case_of<shielded_wait>("CancelShield"),
       case_of<async_with_resource>("AsyncWith"),

@@ -19,6 +19,7 @@
 #include "../sync/every_runtime.h"
 #include <weft/runtime/cancel_scope.h>
 #include <weft/runtime/clock.h>
+#include <weft/runtime/detail/sys.h>
 #include <weft/runtime/error.h>
 #include <weft/runtime/spawn.h>
 #include <weft/runtime/task.h>
@@ -215,10 +216,13 @@ inline task<> attempt_once(specimen& it, record& kept) {
 
 enum class asker : std::uint8_t { same_worker, another_worker, foreign_thread };
 
-/// A thread that knows nothing of a runtime and calls what it is given.
+/// A thread that knows nothing of a runtime and calls what it is given. Signals are for others.
 class foreign_thread {
  public:
-  foreign_thread() : thread_([this] { serve(); }) {}
+  foreign_thread() {
+    const detail::sys::all_signals_blocked blocked;
+    thread_ = std::thread([this] { serve(); });
+  }
   foreign_thread(const foreign_thread&) = delete;
   foreign_thread& operator=(const foreign_thread&) = delete;
   ~foreign_thread() {
