@@ -16,33 +16,45 @@ bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   return arm(*this);
 }
 
-/// Wakes the parent, once.
+/// Wakes the parent, if nobody has.
 void handle_set::settle() noexcept {
-  if (!woken_.exchange(true, std::memory_order_acq_rel)) wake(*task);  // acq_rel: see woken_
+  // acq_rel: see phase_.
+  if (phase_.exchange(phase::woken, std::memory_order_acq_rel) != phase::woken) wake(*task);
+}
+
+/// ... of the first failure, unless it has to wait for all.
+void handle_set::settle_early(task_state& failed) noexcept {
+  task_state* none = nullptr;
+  // acq_rel: see failed_.
+  if (!failed_.compare_exchange_strong(none, &failed, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed)) {
+    return;
+  }
+  phase expected = phase::waiting;
+  // acq_rel: see phase_.
+  if (phase_.compare_exchange_strong(expected, phase::woken, std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
+    wake(*task);
+  }
 }
 
 void handle_set::on_handle_done(completion_waiter& self, task_state& child) noexcept {
   auto& each = static_cast<handle_observer&>(self);
   auto& set = *static_cast<handle_set*>(each.owner);
+  if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child))
+    set.settle_early(child);
   // acq_rel: see pending_.
-  const bool last = set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  bool early = false;
-  if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child)) {
-    task_state* none = nullptr;
-    // acq_rel: see failed_.
-    early = set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel,
-                                                std::memory_order_relaxed) &&
-            !set.wait_for_all_.load(std::memory_order_acquire);  // acquire: see wait_for_all_
-  }
-  if (last || early) set.settle();
+  if (set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) set.settle();
   each.end_call();
 }
 
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
-  // acquire: see woken_.
-  if (set.woken_.load(std::memory_order_acquire)) return unlink_result::completed;
-  set.wait_for_all_.store(true, std::memory_order_release);  // release: see wait_for_all_
+  phase seen = phase::waiting;
+  // acq_rel: see phase_.
+  set.phase_.compare_exchange_strong(seen, phase::cancelled, std::memory_order_acq_rel,
+                                     std::memory_order_acquire);
+  if (seen == phase::woken) return unlink_result::completed;
   for (handle_observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
 }

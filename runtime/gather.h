@@ -5,6 +5,7 @@
 #include "spawn.h"
 
 #include <array>
+#include <cstdint>
 #include <new>
 #include <span>
 #include <stdexcept>
@@ -173,20 +174,22 @@ class handle_set : public wait_node {
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_handles(wait_node& self) noexcept;
   void settle() noexcept;
+  void settle_early(task_state& failed) noexcept;
 
   std::span<handle_observer> observers_;
   on_failure policy_;
   //   written by  the parent and ending tasks
   //   pairing     acq_rel: reaching zero wakes the parent
   atomic<std::int64_t> pending_{0};
-  //   written by  the first failing task; one wake in all: see wake_once
+  //   written by  the first failing task
+  //   read by     the parent, once it was woken
   atomic<task_state*> failed_{nullptr};
-  //   written by  who wakes the parent
-  //   pairing     acq_rel: one of them does
-  atomic<bool> woken_{false};
-  //   written by  cancel_handles (release) before it cancels
-  //   read by     on_handle_done (acquire)
-  atomic<bool> wait_for_all_{false};
+  // What decides between a failure, which wakes the parent at once, and a cancellation, after which
+  // it waits for all.
+  //   written by  who wakes the parent (woken), and cancel_handles before it cancels
+  //   pairing     acq_rel: one of them comes first
+  enum class phase : std::uint8_t { waiting, cancelled, woken };
+  atomic<phase> phase_{phase::waiting};
 };
 
 template <bool Results, class... Ts>

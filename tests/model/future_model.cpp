@@ -8,6 +8,7 @@
 #include "checker/registry.h"
 
 #include <memory>
+#include <stdexcept>
 
 namespace weft::model {
 namespace {
@@ -159,6 +160,40 @@ const registered_model drop_when_done(
                     target = {};
                   });
     });
+
+/// Refuses to be made of a negative number, half-way.
+struct picky {
+  explicit(false) picky(int from) : value(from) {
+    if (from < 0) throw std::invalid_argument("expected");
+  }
+  int value;
+};
+
+// Who could not make the value leaves the state, and its memory, to the next.
+const registered_model failing_set("Future", "SetThatThrowsAgainstSet_LeavesItToTheOther",
+                                   {.preemptions = 3}, [] {
+                                     make_shared_exceptions();
+                                     promise<picky> source;
+                                     future<picky> target = source.get_future();
+                                     bool set = false;
+
+                                     run_threads(
+                                         [&] {
+                                           try {
+                                             (void)source.try_set_value(-1);
+                                           } catch (const std::invalid_argument&) {  // as expected
+                                           }
+                                         },
+                                         [&] {
+                                           while (!set) {
+                                             set = source.try_set_value(the_value);
+                                             if (!set) detail::cpu_relax();
+                                           }
+                                         });
+
+                                     check(set && target.result().value == the_value,
+                                           "not the value that was set");
+                                   });
 
 // Threads outside of a runtime: one blocks, one is called back.
 const registered_model thread_and_callback(

@@ -131,6 +131,56 @@ const registered_model two_failures("Gather", "TwoFailures_OneIsRethrown",
                                       check(runs.unretrieved() == 0, "both were seen");
                                     });
 
+// The children run elsewhere while the parent still starts them.
+const registered_model both_end_elsewhere("Gather", "EndAgainstStart_WakesTheParentOnce",
+                                          {.preemptions = 2, .stale_reads = 1}, [] {
+                                            scheduler runs(2, placing::next_worker);
+                                            two_children all;
+                                            outcome seen;
+                                            all.of_first.set(the_value);
+                                            all.of_second.set(the_value);
+                                            const auto parent = spawn(gather_both(all, seen));
+
+                                            run_threads([&] { runs.work(0); },
+                                                        [&] { runs.work(1); });
+
+                                            check(seen.how == end::value, "no value");
+                                          });
+
+const registered_model failure_elsewhere(
+    "Gather", "FailureAgainstStart_EndsTheSibling", {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs(2, placing::next_worker);
+      two_children all;  // the second one waits until it is cancelled
+      outcome seen;
+      all.of_first.set(the_value);
+      const auto parent = spawn(gather_failing(all, seen));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+      check(seen.how == end::failed, "not failed");
+      check(runs.unretrieved() == 0, "the failure was seen");
+    });
+
+const registered_model cancel_elsewhere("Gather",
+                                        "CancelAgainstStartAndEnd_CancelsAllOrComesTooLate",
+                                        {.preemptions = 2, .stale_reads = 1}, [] {
+                                          scheduler runs(2, placing::next_worker);
+                                          two_children all;
+                                          outcome seen;
+                                          all.of_first.set(the_value);
+                                          all.of_second.set(the_value);
+                                          auto parent = spawn(gather_both(all, seen));
+                                          bool accepted = false;
+
+                                          run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                                      [&] { accepted = parent.cancel(); });
+
+                                          check(parent.cancelled() || seen.how != end::none,
+                                                "no end");
+                                          check(accepted || seen.how == end::value,
+                                                "cancelled by nobody");
+                                        });
+
 // ---- Tasks that run already
 
 struct two_handles {
@@ -186,24 +236,59 @@ const registered_model handles_cancelled(
       check(parent.cancelled() || seen.how != end::none, "no end");
     });
 
-// The first failure is rethrown at once; the other one is nobody's any more.
+task<> gather_handles_and_wait(two_handles& all, signal& after, outcome& into, outcome& of_after) {
+  co_await gather_handles(all, into);
+  co_await wait_once(after, of_after);
+}
+
+// The first failure is rethrown at once; the end of the other one wakes nobody any more.
 const registered_model handles_fail("Gather", "TwoFailuresOfRunningTasks_WakeTheParentOnce",
                                     {.preemptions = 2, .stale_reads = 1}, [] {
                                       scheduler runs(2);
                                       two_children all;
-                                      outcome seen;
+                                      signal after;
+                                      outcome seen, of_after;
                                       two_handles handles{spawn(wait_and_fail(all.of_first)),
                                                           spawn(wait_and_fail(all.of_second))};
-                                      const auto parent = spawn(gather_handles(handles, seen));
+                                      const auto parent = spawn(
+                                          gather_handles_and_wait(handles, after, seen, of_after));
 
                                       run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
                                                   [&] {
                                                     all.of_first.set(the_value);
                                                     all.of_second.set(the_value);
+                                                    after.set(the_value);
                                                   });
 
                                       check(seen.how == end::failed, "not failed");
+                                      check(of_after.how == end::value, "a later wait was ended");
                                     });
+
+task<> gather_until_all_ended(two_handles& all, outcome& into) {
+  co_await gather_handles(all, into);
+  if (into.how == end::cancelled)
+    check(all.first.done() && all.second.done(), "a task goes on after the cancellation");
+}
+
+// Cancelled, it waits for all, also for the sibling of one that fails at that moment.
+const registered_model handles_fail_and_cancel(
+    "Gather", "FailureAgainstCancelOfRunningTasks_WaitsForAll",
+    {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs;
+      two_children all;  // the second one waits until it is cancelled
+      outcome seen;
+      two_handles handles{spawn(wait_and_fail(all.of_first)),
+                          spawn(wait_for(all.of_second, all.second))};
+      auto parent = spawn(gather_until_all_ended(handles, seen));
+
+      run_threads([&] { runs.work(); }, [&] { all.of_first.set(the_value); },
+                  [&] {
+                    parent.cancel();
+                    handles.second.cancel();  // whom nobody else ends when the parent never began
+                  });
+
+      check(parent.cancelled() || seen.how != end::none, "no end");
+    });
 
 }  // namespace
 }  // namespace weft::model

@@ -25,7 +25,8 @@ task<int> wait_for(signal& awaited) {
 
 using handles = std::vector<join_handle<int>>;
 
-task<> wait_for_first(handles& tasks, outcome& into) {
+/// Afterwards it waits once more: a second wake would end that.
+task<> wait_for_first(handles& tasks, signal& after, outcome& into, outcome& of_after) {
   try {
     const wait_result found = co_await wait(tasks, return_when::first_completed);
     check(!found.done.empty(), "none is done");
@@ -34,6 +35,7 @@ task<> wait_for_first(handles& tasks, outcome& into) {
   } catch (const cancelled_error&) {
     into.is(end::cancelled);
   }
+  co_await wait_once(after, of_after);
 }
 
 handles spawn_two(signal& first, signal& second) {
@@ -46,57 +48,71 @@ handles spawn_two(signal& first, signal& second) {
 const registered_model wait_and_ends("Wait", "EndAgainstEnd_WakesOnce",
                                      {.preemptions = 2, .stale_reads = 1}, [] {
                                        scheduler runs(2);
-                                       signal first, second;
-                                       outcome seen;
+                                       signal first, second, after;
+                                       outcome seen, of_after;
                                        handles both = spawn_two(first, second);
-                                       const auto waiter = spawn(wait_for_first(both, seen));
+                                       const auto waiter =
+                                           spawn(wait_for_first(both, after, seen, of_after));
 
                                        run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
                                                    [&] {
                                                      first.set(the_value);
                                                      second.set(the_value);
+                                                     after.set(the_value);
                                                    });
 
                                        check(seen.how == end::value, "no value");
+                                       check(of_after.how == end::value, "a later wait was ended");
                                      });
 
-task<> wait_for_all(handles& tasks, outcome& into) {
+task<> wait_for_all(handles& tasks, signal& after, outcome& into, outcome& of_after) {
   const wait_result found = co_await wait(tasks, return_when::all_completed, 2 * tick);
   for (const std::size_t each : found.done)
     check(tasks[each].result() == the_value, "not its value");
   into.is(found.pending.empty() ? end::value : end::timed_out);
+  co_await wait_once(after, of_after);
 }
 
 const registered_model wait_and_limit("Wait", "EndAgainstTimeOut_WakesOnce",
                                       {.preemptions = 2, .stale_reads = 1}, [] {
                                         timers wheel;
                                         scheduler runs;
-                                        signal first;
-                                        outcome seen;
+                                        signal first, after;
+                                        outcome seen, of_after;
                                         handles tasks;
                                         tasks.push_back(spawn(wait_for(first)));
-                                        const auto waiter = spawn(wait_for_all(tasks, seen));
+                                        const auto waiter =
+                                            spawn(wait_for_all(tasks, after, seen, of_after));
 
                                         run_threads([&] { runs.work(); },
-                                                    [&] { first.set(the_value); },
+                                                    [&] {
+                                                      first.set(the_value);
+                                                      after.set(the_value);
+                                                    },
                                                     [&] { wheel.expire(4); });
 
                                         check(seen.how != end::none, "no end");
+                                        check(of_after.how == end::value, "a later wait was ended");
                                       });
 
 const registered_model wait_and_cancel(
     "Wait", "EndAgainstCancel_LeavesTheTask", {.preemptions = 2, .stale_reads = 1}, [] {
       scheduler runs;
-      signal first;
-      outcome seen;
+      signal first, after;
+      outcome seen, of_after;
       handles tasks;
       tasks.push_back(spawn(wait_for(first)));
-      auto waiter = spawn(wait_for_first(tasks, seen));
+      auto waiter = spawn(wait_for_first(tasks, after, seen, of_after));
 
-      run_threads([&] { runs.work(); }, [&] { first.set(the_value); }, [&] { waiter.cancel(); });
+      run_threads([&] { runs.work(); },
+                  [&] {
+                    first.set(the_value);
+                    after.set(the_value);
+                  },
+                  [&] { waiter.cancel(); });
 
       check(tasks[0].result() == the_value, "it was cancelled as well");
-      check(waiter.cancelled() || seen.how != end::none, "no end");
+      check(waiter.cancelled() || (seen.how != end::none && of_after.how != end::none), "no end");
     });
 
 // ---- share()

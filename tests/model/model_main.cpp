@@ -5,6 +5,10 @@
 // How good they are (see checker/mutation.h), here the first of two halves of the work:
 //
 //   weft_model_tests --mutations report.tsv 0 2
+//
+// and of one file alone:
+//
+//   weft_model_tests --mutations report.tsv 0 1 runtime/future.cpp
 
 #include "checker/mutation.h"
 #include "checker/registry.h"
@@ -50,14 +54,14 @@ int run_one(std::string_view name, const std::string& text) {
   return 2;
 }
 
-int weaken_orders(const char* path, const char* first, const char* step) {
+int weaken_orders(const char* path, const char* first, const char* step, std::string_view file) {
   std::FILE* report = std::fopen(path, "we");
   if (report == nullptr) {
     std::perror(path);
     return 2;
   }
   run_mutations(report, {static_cast<unsigned>(std::atoi(first)),
-                         static_cast<unsigned>(std::max(1, std::atoi(step)))});
+                         static_cast<unsigned>(std::max(1, std::atoi(step))), file});
   return std::fclose(report) == 0 ? 0 : 1;
 }
 
@@ -68,8 +72,8 @@ int main(int argc, char** argv) {
   using namespace weft::model;
   testing::InitGoogleTest(&argc, argv);
   if (argc == 4 && std::string_view(argv[1]) == "--replay") return run_one(argv[2], argv[3]);
-  if (argc == 5 && std::string_view(argv[1]) == "--mutations")
-    return weaken_orders(argv[2], argv[3], argv[4]);
+  if (argc >= 5 && std::string_view(argv[1]) == "--mutations")
+    return weaken_orders(argv[2], argv[3], argv[4], argc == 6 ? argv[5] : "");
   for (const registered_model* each : registered_model::all()) {
     testing::RegisterTest(each->suite(), each->name(), nullptr, nullptr, __FILE__, __LINE__,
                           [each]() -> testing::Test* { return new model_test(*each); });

@@ -218,6 +218,35 @@ const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWh
                                            tasks.expect_all_taken();
                                          });
 
+// Those who rescue take one at a time.
+const registered_model ring_one_by_one("Ring", "ThiefOfOneAgainstThiefOfHalf_TakeEachTaskOnce",
+                                       {.preemptions = 2}, [] {
+                                         run_queue ring, stolen;
+                                         numbered_tasks<3> tasks;
+                                         const auto take_from = [&](run_queue& from) {
+                                           while (task_state* task = from.pop()) tasks.take(*task);
+                                         };
+
+                                         run_threads(
+                                             [&] {
+                                               for (unsigned i = 0; i < 3; ++i)
+                                                 ring.push(tasks.make(i));
+                                               take_from(ring);
+                                             },
+                                             [&] {
+                                               for (int i = 0; i < 2; ++i) {
+                                                 if (task_state* task = ring.steal_one())
+                                                   tasks.take(*task);
+                                               }
+                                             },
+                                             [&] {
+                                               ring.steal(stolen, 1);
+                                               take_from(stolen);
+                                             });
+
+                                         tasks.expect_all_taken();
+                                       });
+
 // ---- Deque of forks
 
 void deque_with_thieves(unsigned thieves) {

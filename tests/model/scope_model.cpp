@@ -24,7 +24,7 @@ task<> wait_in_scope(cancel_scope& scope, signal& inside, signal& after, outcome
   co_await wait_once(after, of_after);
 }
 
-// Before the visit, in it, or after it.
+// Before the visit, in it, or after it; then the task may be gone.
 const registered_model cancel_and_visit(
     "CancelScope", "CancelAgainstVisit_EndsWhatIsInsideOnly", {.preemptions = 2, .stale_reads = 2},
     [] {
@@ -33,7 +33,7 @@ const registered_model cancel_and_visit(
       signal inside, after;
       outcome of_inside, of_after;
       after.set(the_value);
-      const auto waiter = spawn(wait_in_scope(scope, inside, after, of_inside, of_after));
+      spawn(wait_in_scope(scope, inside, after, of_inside, of_after)).detach();
 
       run_threads([&] { runs.work(); }, [&] { inside.set(the_value); }, [&] { scope.cancel(); });
 

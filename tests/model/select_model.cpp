@@ -141,5 +141,20 @@ const registered_model child_and_cancel(
       check(chooser.cancelled() || seen.how != end::none, "no end");
     });
 
+// Both end elsewhere, while the parent still starts them.
+const registered_model children_elsewhere(
+    "Select", "EndOfChildrenAgainstStart_WakesOnce", {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs(2, placing::next_worker);
+      signal first, second;
+      outcome seen;
+      first.set(the_value);
+      second.set(the_value);
+      const auto chooser = spawn(select_child(first, second, seen));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+      check(seen.how == end::value || seen.how == end::closed, "no end");
+    });
+
 }  // namespace
 }  // namespace weft::model

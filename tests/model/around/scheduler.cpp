@@ -22,7 +22,8 @@ const bool kept = [] {
 
 }  // namespace
 
-scheduler::scheduler(unsigned workers) noexcept : workers_(workers) {
+scheduler::scheduler(unsigned workers, placing new_tasks) noexcept
+    : workers_(workers), new_tasks_(new_tasks) {
   check(workers <= workers_max, "a model has at most two workers");
   current_scheduler = this;
 }
@@ -78,6 +79,11 @@ void scheduler::schedule(detail::task_state& task) noexcept {
   each_[task.worker].arrived.push(&task);
 }
 
+void scheduler::schedule_back(detail::task_state& task) noexcept {
+  if (this_worker == no_worker || new_tasks_ == placing::here) return schedule(task);
+  each_[(this_worker + 1) % workers_].arrived.push(&task);
+}
+
 void scheduler::add_task() noexcept {
   if (alive_.add(1) > 1) return;
   for (worker_queues& each : each_) each.arrived.open();
@@ -99,7 +105,7 @@ void run_now(task_state& task) noexcept {
   schedule_back(task);
 }
 void schedule_back(task_state& task) noexcept {
-  model::scheduler::current().schedule(task);
+  model::scheduler::current().schedule_back(task);
 }
 void reschedule_current() noexcept {
   schedule_back(*here.task);

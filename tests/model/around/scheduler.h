@@ -17,9 +17,15 @@
 
 namespace weft::model {
 
+/// Where a task goes that a worker has begun or queued behind others.
+enum class placing : std::uint8_t {
+  here,
+  next_worker,  // as if a thief had been waiting for it
+};
+
 class scheduler {
  public:
-  explicit scheduler(unsigned workers = 1) noexcept;
+  explicit scheduler(unsigned workers = 1, placing new_tasks = placing::here) noexcept;
   ~scheduler();
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
@@ -35,6 +41,7 @@ class scheduler {
   void add_task() noexcept;
   void remove_task() noexcept;
   void schedule(detail::task_state& task) noexcept;
+  void schedule_back(detail::task_state& task) noexcept;
   void report_unretrieved() noexcept { unretrieved_.add(1); }
   std::uint16_t next_place() noexcept {
     return static_cast<std::uint16_t>((placed_.add(1) - 1) % static_cast<int>(workers_));
@@ -50,6 +57,7 @@ class scheduler {
   static void execute(detail::task_state& task, unsigned worker) noexcept;
 
   const unsigned workers_;
+  const placing new_tasks_;
   tally placed_;
   tally alive_;
   tally unretrieved_;

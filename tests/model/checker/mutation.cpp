@@ -14,8 +14,11 @@ namespace {
 
 using enum std::memory_order;
 
-// A search for a failure that takes longer has little hope.
-constexpr double seconds_per_model = 3;
+// Most failures are found at once, by lot. Of the complete searches only those that are quick
+// themselves are tried, and they are given more time where there are few.
+constexpr std::uint64_t lots = 1'000;
+constexpr std::size_t searches_max = 16;
+constexpr double seconds_in_all = 32;
 
 struct reach {
   const registered_model* model;
@@ -46,11 +49,8 @@ void note_reached(const registered_model& model, double seconds) {
 /// What a model reaches by lot, it reaches in the depth-first search as well, and the other way
 /// round.
 void survey() {
-  for (const registered_model* each : registered_model::all()) {
-    for (const strategy how : {strategy::pct, strategy::random})
-      note_reached(*each, each->check_by_lot(how, on_failure::stop).seconds);
-  }
-  // The quick ones first, for they find most.
+  for (const registered_model* each : registered_model::all())
+    note_reached(*each, each->check_by_lot(strategy::pct, on_failure::stop, lots).seconds);
   for (place& each : places) {
     std::sort(each.models.begin(), each.models.end(),
               [](const reach& a, const reach& b) { return a.seconds < b.seconds; });
@@ -80,11 +80,12 @@ std::vector<std::memory_order> weaker(std::memory_order order, std::string_view 
   }
 }
 
-std::vector<weakening> all_weakenings() {
+std::vector<weakening> all_weakenings(std::string_view of_file) {
   std::vector<weakening> all;
   for (const place& each : places) {
     // Not of the models themselves.
     if (each.models.empty() || each.what.file.starts_with("tests/")) continue;
+    if (each.what.file.find(of_file) == std::string::npos) continue;
     const std::string_view operation = each.what.operation;
     for (const std::memory_order to : weaker(each.what.order, operation))
       all.push_back({&each, false, each.what.order, to});
@@ -101,17 +102,31 @@ std::vector<weakening> all_weakenings() {
   return all;
 }
 
+const registered_model* find_by_lot(const std::vector<reach>& models) {
+  for (const strategy how : {strategy::pct, strategy::random}) {
+    for (const reach& each : models) {
+      if (!each.model->check_by_lot(how, on_failure::stop, lots).passed()) return each.model;
+    }
+  }
+  return nullptr;
+}
+
+const registered_model* find_by_search(const std::vector<reach>& models) {
+  const std::size_t searches = std::min(models.size(), searches_max);
+  for (std::size_t i = 0; i < searches; ++i) {
+    const double seconds = seconds_in_all / static_cast<double>(searches);
+    if (models[i].model->fails_within(seconds)) return models[i].model;
+  }
+  return nullptr;
+}
+
 /// The model that fails with it, or null.
 const registered_model* find_failing(const weakening& each) {
   const memory::site& what = each.where->what;
   const memory::mutation weakened{what.file, what.line, what.column, each.of_failure, each.to};
   memory::mutate(&weakened);
-  const registered_model* found = nullptr;
-  for (const reach& candidate : each.where->models) {
-    if (!candidate.model->fails_within(seconds_per_model)) continue;
-    found = candidate.model;
-    break;
-  }
+  const registered_model* found = find_by_lot(each.where->models);
+  if (found == nullptr) found = find_by_search(each.where->models);
   memory::mutate(nullptr);
   return found;
 }
@@ -120,7 +135,7 @@ const registered_model* find_failing(const weakening& each) {
 
 void run_mutations(std::FILE* report, mutation_part part) {
   survey();
-  const std::vector<weakening> all = all_weakenings();
+  const std::vector<weakening> all = all_weakenings(part.of_file);
   for (std::size_t i = part.first; i < all.size(); i += part.step) {
     const weakening& each = all[i];
     const memory::site& what = each.where->what;

@@ -5,14 +5,16 @@
 // than the one that is asked for.
 
 #include <cstdio>
+#include <string_view>
 
 namespace weft::model {
 
 /// Every so many orders one, for several processes: those whose number leaves `first` modulo
-/// `step`.
+/// `step`; of files whose path contains `of_file`.
 struct mutation_part {
   unsigned first = 0;
   unsigned step = 1;
+  std::string_view of_file = {};
 };
 
 /// Writes a line for each weakened order to `report`:

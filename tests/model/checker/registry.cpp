@@ -22,18 +22,15 @@ result registered_model::check_all(on_failure then) const {
   return explore(bounds_, body_, then);
 }
 
-result registered_model::check_by_lot(strategy how, on_failure then) const {
+result registered_model::check_by_lot(strategy how, on_failure then, std::uint64_t lots) const {
   options by_lot = bounds_;
   by_lot.how = how;
-  by_lot.executions_max = lots_;
+  by_lot.executions_max = lots;
   if (by_lot.spurious_failures == 0) by_lot.spurious_failures = 1;
   return explore(by_lot, body_, then);
 }
 
 bool registered_model::fails_within(double seconds) const {
-  for (const strategy how : {strategy::pct, strategy::random}) {
-    if (!check_by_lot(how, on_failure::stop).passed()) return true;
-  }
   options limited = bounds_;
   limited.seconds_max = seconds;
   return !explore(limited, body_, on_failure::stop).passed();

@@ -28,9 +28,11 @@ class registered_model {
   [[nodiscard]] std::string full_name() const { return std::string(suite_) + "." + name_; }
 
   [[nodiscard]] result check_all(on_failure then) const;
-  [[nodiscard]] result check_by_lot(strategy how, on_failure then) const;
-  /// Stops at the first failure: some executions by lot, then those of check_all(), in so many
-  /// seconds.
+  [[nodiscard]] result check_by_lot(strategy how, on_failure then) const {
+    return check_by_lot(how, then, lots_);
+  }
+  [[nodiscard]] result check_by_lot(strategy how, on_failure then, std::uint64_t lots) const;
+  /// check_all(), up to the first failure, and in so many seconds.
   [[nodiscard]] bool fails_within(double seconds) const;
   [[nodiscard]] result replay(const std::string& text) const;
 

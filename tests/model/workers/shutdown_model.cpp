@@ -24,7 +24,12 @@ void shut_down(unsigned workers) {
   // The only worker works for those who wait.
   if (workers == 1) runs.run_until_done(*spawn_in(runs, nothing()).state());
 
-  run_threads([&] { awaited.set(the_value); }, [&] { check(runs.shutdown(1h), "not in time"); });
+  run_threads([&] { awaited.set(the_value); },
+              [&] {
+                check(runs.shutdown(1h), "not in time");
+                // Before anybody asks the handle, and sees the end by that.
+                check(seen.how != end::timed_out, "there was no limit");
+              });
 
   check(waiter.done(), "it has not ended");
   check(waiter.cancelled() || seen.how != end::none, "no end");
