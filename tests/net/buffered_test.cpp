@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -299,6 +300,7 @@ TEST_P(BufferedReader, BufferedAnswers_LetOthersRun) {
 
     EXPECT_GT(turns, 10);
     other.cancel();
+    (void)co_await as_result(std::move(other));
   });
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include <netinet/tcp.h>
 
@@ -692,6 +693,7 @@ TEST_P(TcpStream, FastPeer_DoesNotStarveOthers) {
 
     EXPECT_GT(turns, 10);
     other.cancel();
+    (void)co_await as_result(std::move(other));
   });
 }
 
