@@ -256,10 +256,12 @@ TEST(FramePoolThreads, ManyThreadsThatAllocateAndRelease_NeverShareABlock) {
         auto* mark = reinterpret_cast<std::size_t*>(static_cast<std::byte*>(mine) +
                                                     sizeof(detail::task_state));
         mark[0] = bytes;
-        mark[1] = t * 1'000'000 + static_cast<std::size_t>(i);
-        const std::size_t before = mark[1];
+        const std::size_t stamp = t * 1'000'000 + static_cast<std::size_t>(i);
+        mark[1] = stamp;
+        frame_pool::release(frame_pool::allocate(bytes), bytes);
+        if (mark[1] != stamp) shared = true;  // the last look: now it is somebody else's
         void* other = passed[random() % passed.size()].exchange(mine);
-        if (other == mine || (other == nullptr && before != mark[1])) shared = true;
+        if (other == mine) shared = true;
         if (other == nullptr) continue;
         const auto* others = reinterpret_cast<std::size_t*>(static_cast<std::byte*>(other) +
                                                             sizeof(detail::task_state));
