@@ -108,9 +108,9 @@ struct meeting {
 struct waiting_job : blocking_job {
   explicit waiting_job(meeting& at) : place(at) {
     run = [](blocking_job& self) noexcept {
-      meeting& place = static_cast<waiting_job&>(self).place;
-      std::unique_lock lock(place.mutex);
-      place.changed.wait(lock, [&] { return place.arrived; });
+      meeting& with = static_cast<waiting_job&>(self).place;
+      std::unique_lock lock(with.mutex);
+      with.changed.wait(lock, [&] { return with.arrived; });
     };
   }
   meeting& place;
@@ -118,10 +118,10 @@ struct waiting_job : blocking_job {
 struct arriving_job : blocking_job {
   explicit arriving_job(meeting& at) : place(at) {
     run = [](blocking_job& self) noexcept {
-      meeting& place = static_cast<arriving_job&>(self).place;
-      const std::lock_guard lock(place.mutex);
-      place.arrived = true;
-      place.changed.notify_all();
+      meeting& with = static_cast<arriving_job&>(self).place;
+      const std::lock_guard lock(with.mutex);
+      with.arrived = true;
+      with.changed.notify_all();
     };
   }
   meeting& place;

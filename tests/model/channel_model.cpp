@@ -134,7 +134,8 @@ const registered_model close_and_send(
                   [&] { between.close(); });
       while (between.try_recv()) ++taken;
 
-      const unsigned sent = (of_first.how == end::value) + (of_second.how == end::value);
+      const unsigned sent =
+          (of_first.how == end::value ? 1u : 0u) + (of_second.how == end::value ? 1u : 0u);
       check(taken == 1 + sent, "an item is lost or doubled");
       check(of_first.how != end::none && of_second.how != end::none, "no end");
     });

@@ -80,9 +80,9 @@ const registered_model call_and_cancel("ToThread", "CallAgainstCancel_RunsOrNeve
                                        });
 
 task<> call_and_abandon(std::shared_ptr<int> written, outcome& into) {
+  auto call = [held = std::move(written)] { return ++*held; };
   try {
-    const int value =
-        co_await to_thread(abandon_on_cancel, [held = std::move(written)] { return ++*held; });
+    const int value = co_await to_thread(abandon_on_cancel, call);
     check(value == 1, "not the value of the call");
     into.is(end::value);
   } catch (const cancelled_error&) {
