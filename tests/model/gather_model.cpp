@@ -243,7 +243,7 @@ task<> gather_handles_and_wait(two_handles& all, signal& after, outcome& into, o
 
 // The first failure is rethrown at once; the end of the other one wakes nobody any more.
 const registered_model handles_fail("Gather", "TwoFailuresOfRunningTasks_WakeTheParentOnce",
-                                    {.preemptions = 2, .stale_reads = 1}, [] {
+                                    {.preemptions = 2, .stale_reads = 0}, [] {
                                       scheduler runs(2);
                                       two_children all;
                                       signal after;

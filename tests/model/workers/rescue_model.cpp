@@ -106,6 +106,35 @@ const registered_model timer("Rescue", "TimerDuringALongStep_FiresElsewhere",
                                runs.run_until_done(*spawned.state());
                              });
 
+task<> wait_and_end(signal& awaited, long_step& step, int& written) {
+  const int value = co_await awaited.wait();
+  check(value == the_value && written == 1, "not what was written before the wake");
+  step.end();
+}
+
+task<> wake_and_block(signal& awaited, long_step& step, int& written) {
+  written = 1;
+  awaited.set(the_value);
+  step.wait();
+  co_return;
+}
+
+// Whom the task in the long step has woken would run next here.
+const registered_model woken("Rescue", "TaskWokenByALongStep_RunsElsewhere",
+                             {.preemptions = 1, .stale_reads = 1, .timeouts = 0}, [] {
+                               scheduler runs({.workers = 2});
+                               long_step step;
+                               signal awaited;
+                               int written = 0;
+                               const auto waiter =
+                                   spawn_in(runs, wait_and_end(awaited, step, written));
+                               const auto blocked =
+                                   spawn_in(runs, wake_and_block(awaited, step, written));
+
+                               runs.run_until_done(*waiter.state());
+                               runs.run_until_done(*blocked.state());
+                             });
+
 /// A child in a long step elsewhere, and a task here that nobody comes to.
 task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
   auto child = fork(block(step));
