@@ -115,6 +115,8 @@ class scheduler {
   [[nodiscard]] bool virtual_time() const noexcept { return virtual_time_; }
   [[nodiscard]] bool debug() const noexcept { return debug_; }
   [[nodiscard]] step_trace* trace() const noexcept { return trace_.get(); }
+  /// Somebody wants to know how long each step takes.
+  [[nodiscard]] bool times_steps() const noexcept { return debug_ || trace_ != nullptr; }
   [[nodiscard]] clock::time_point* virtual_clock() noexcept {
     return virtual_time_ ? &virtual_now_ : nullptr;
   }

@@ -89,7 +89,7 @@ inline task_state* worker::next_task() noexcept {
 }
 
 void worker::run(const atomic<bool>& leave) noexcept {
-  if (scheduler_.debug() || scheduler_.trace() != nullptr) [[unlikely]]
+  if (scheduler_.times_steps()) [[unlikely]]
     return run_timed(leave);
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
@@ -455,7 +455,7 @@ bool worker::run_nested(task_state& task) noexcept {
   ++nested_;
   const execution outer = here;
   flush_forks();  // those of the outer task: a step ends with an empty deque
-  if (scheduler_.debug() || scheduler_.trace() != nullptr) {
+  if (scheduler_.times_steps()) {
     execute_timed(task);
   } else {
     execute(task);

@@ -69,14 +69,17 @@ struct counted_work {
 
 // ---- Time ---------------------------------------------------------------------------------------
 
-struct sleep_for {
+/// The library's sleep, until the moment that the matrix works with: never early.
+struct timed_wait {
   clock::time_point due;
+  bool woke = false;
 
   task<> attempt(auto how) {
     co_await how(sleep(due - clock::now()));
     EXPECT_GE(clock::now(), due);
+    woke = true;
   }
-  void check(bool) {}
+  void check(bool completed) { EXPECT_EQ(woke, completed); }
 };
 
 struct interval_tick {
@@ -274,9 +277,22 @@ struct gather_of_tasks {
   }
 };
 
-struct gather_of_handles {
-  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+/// Two children that are waited for together.
+struct two_works {
   counted_work first, second;
+
+  void complete() {
+    first.gate.set();
+    second.gate.set();
+  }
+  void check(bool completed) {
+    EXPECT_EQ(first.alive() + second.alive(), 0);
+    if (completed) EXPECT_EQ(first.done + second.done, 2);
+  }
+};
+
+struct gather_of_handles : two_works {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
   std::vector<join_handle<int>> children;
 
   task<> set_up() {
@@ -286,14 +302,6 @@ struct gather_of_handles {
   task<> attempt(auto how) {
     const std::vector<int> all = co_await how(gather(children));
     EXPECT_EQ(all, std::vector<int>({7, 7}));
-  }
-  void complete() {
-    first.gate.set();
-    second.gate.set();
-  }
-  void check(bool completed) {
-    EXPECT_EQ(first.alive() + second.alive(), 0);
-    if (completed) EXPECT_EQ(first.done + second.done, 2);
   }
 };
 
@@ -392,9 +400,8 @@ struct select_of_a_range {
   }
 };
 
-struct gather_of_a_range {
+struct gather_of_a_range : two_works {
   static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
-  counted_work first, second;
 
   task<> attempt(auto how) {
     std::vector<task<int>> children;
@@ -402,14 +409,6 @@ struct gather_of_a_range {
     children.push_back(second.run());
     const std::vector<int> all = co_await how(gather(std::move(children)));
     EXPECT_EQ(all, std::vector<int>({7, 7}));
-  }
-  void complete() {
-    first.gate.set();
-    second.gate.set();
-  }
-  void check(bool completed) {
-    EXPECT_EQ(first.alive() + second.alive(), 0);
-    if (completed) EXPECT_EQ(first.done + second.done, 2);
   }
 };
 
@@ -505,9 +504,8 @@ struct as_completed_next {
   }
 };
 
-struct task_group_join {
+struct task_group_join : two_works {
   static constexpr case_traits traits{.completed_in_one_step = false};
-  counted_work first, second;
 
   task<> attempt(auto how) {
     const auto body = [this](task_group& group) -> task<> {
@@ -516,14 +514,6 @@ struct task_group_join {
       co_return;
     };
     co_await how(with_task_group(body));
-  }
-  void complete() {
-    first.gate.set();
-    second.gate.set();
-  }
-  void check(bool completed) {
-    EXPECT_EQ(first.alive() + second.alive(), 0);
-    if (completed) EXPECT_EQ(first.done + second.done, 2);
   }
 };
 
@@ -785,9 +775,8 @@ struct fork_join {
   }
 };
 
-struct fork_all_join {
+struct fork_all_join : two_works {
   static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
-  counted_work first, second;
 
   task<> attempt(auto how) {
     std::vector<task<int>> children;
@@ -795,14 +784,6 @@ struct fork_all_join {
     children.push_back(second.run());
     const std::vector<int> all = co_await how(fork_all(std::move(children)));
     EXPECT_EQ(all, std::vector<int>({7, 7}));
-  }
-  void complete() {
-    first.gate.set();
-    second.gate.set();
-  }
-  void check(bool completed) {
-    EXPECT_EQ(first.alive() + second.alive(), 0);
-    if (completed) EXPECT_EQ(first.done + second.done, 2);
   }
 };
 
@@ -967,7 +948,7 @@ struct resume_on_runtime {
 
 const std::vector<matrix_case>& cases() {
   static const std::vector<matrix_case> all{
-      case_of<sleep_for>("Sleep"),
+      case_of<timed_wait>("Sleep"),
       case_of<interval_tick>("IntervalTick"),
       case_of<yield_once>("Yield"),
       case_of<future_await>("Future"),
