@@ -2,6 +2,7 @@
 
 #include "manual_gate.h"
 #include "runtimes.h"
+#include <weft/runtime/cancel.h>
 #include <weft/runtime/detail/frame_pool.h>
 #include <weft/runtime/detail/interrupt_scope.h>
 #include <weft/runtime/detail/task_state.h>
