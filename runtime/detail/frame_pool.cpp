@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -145,11 +146,9 @@ struct central {
     std::size_t blocks;
   };
   std::vector<slab> slabs;
-  struct large_block {
-    void* memory;
-    std::size_t bytes;
-  };
-  std::vector<large_block> large;       // blocks beyond the largest class, live ones only
+  // Blocks beyond the largest class, live ones only, and their bytes. In order, so that a walk finds
+  // its place again.
+  std::map<void*, std::size_t, std::less<>> large;
   intrusive_list<thread_cache> caches;  // a list: a thread that only frees must not allocate
   std::size_t cut[class_count] = {};    // blocks of each class that exist, in use or free
 };
@@ -255,7 +254,7 @@ void* allocate_large(std::size_t bytes) {
   std::memset(block, 0, header_bytes);
   try {
     const std::lock_guard lock(shared().mutex);
-    shared().large.push_back({block, bytes});
+    shared().large.emplace(block, bytes);
   } catch (const std::bad_alloc&) {
     std::free(block);
     throw out_of_memory("a large coroutine frame", rounded);
@@ -265,11 +264,7 @@ void* allocate_large(std::size_t bytes) {
 void release_large(void* block) noexcept {
   {
     const std::lock_guard lock(shared().mutex);
-    std::vector<central::large_block>& large = shared().large;
-    const auto found = std::find_if(large.begin(), large.end(),
-                                    [&](const auto& each) { return each.memory == block; });
-    *found = large.back();
-    large.pop_back();
+    shared().large.erase(block);
   }
   std::free(block);
 }
@@ -327,7 +322,7 @@ usage take_usage() noexcept {
   }
   for (const auto& block : shared().large) {
     ++total.blocks;
-    total.bytes += static_cast<std::int64_t>(block.bytes);
+    total.bytes += static_cast<std::int64_t>(block.second);
   }
   return total;
 }
@@ -345,18 +340,42 @@ bool owns(const void* frame) noexcept {
   return std::any_of(slabs.begin(), slabs.end(),
                      [&](const auto& each) { return lies_in(each.begin, slab_bytes); }) ||
          std::any_of(large.begin(), large.end(),
-                     [&](const auto& each) { return lies_in(each.memory, each.bytes); });
+                     [&](const auto& each) { return lies_in(each.first, each.second); });
+}
+
+bool visit_blocks(walk& at, bool (*visit)(void* context, task_state& header), void* context) {
+  const std::lock_guard lock(shared().mutex);
+  std::size_t before = 0;  // blocks of the slabs that lie behind us
+  for (const central::slab& slab : shared().slabs) {
+    while (at.passed < before + slab.blocks) {
+      std::byte* const block = slab.begin + (at.passed - before) * slab.block_bytes;
+      ++at.passed;
+      if (!visit(context, *std::launder(reinterpret_cast<task_state*>(block)))) return true;
+    }
+    before += slab.blocks;
+  }
+  const auto& large = shared().large;
+  for (auto each = large.upper_bound(at.large); each != large.end(); ++each) {
+    at.large = each->first;
+    if (!visit(context, *static_cast<task_state*>(each->first))) return true;
+  }
+  return false;
 }
 
 void for_each_block(void (*visit)(void* context, task_state& header), void* context) {
-  const std::lock_guard lock(shared().mutex);
-  for (const central::slab& slab : shared().slabs) {
-    for (std::size_t i = 0; i < slab.blocks; ++i) {
-      visit(context,
-            *std::launder(reinterpret_cast<task_state*>(slab.begin + i * slab.block_bytes)));
-    }
-  }
-  for (const auto& block : shared().large) visit(context, *static_cast<task_state*>(block.memory));
+  struct visitor {
+    void (*visit)(void* context, task_state& header);
+    void* context;
+  } each{visit, context};
+  walk whole;
+  (void)visit_blocks(
+      whole,
+      [](void* of, task_state& header) {
+        auto* self = static_cast<visitor*>(of);
+        self->visit(self->context, header);
+        return true;
+      },
+      &each);
 }
 
 }  // namespace weft::detail::frame_pool

@@ -53,5 +53,14 @@ bool owns(const void* frame) noexcept;
 /// change meanwhile: visitors look at their atomics only, and pin a task before they read more.
 void for_each_block(void (*visit)(void* context, task_state& header), void* context);
 
+/// How far a walk in several parts has come.
+struct walk {
+  std::size_t passed = 0;       // blocks of the slabs
+  const void* large = nullptr;  // the last of the large ones
+};
+/// As for_each_block, from `at` on, until visit says false. True: there may be more. What stays live
+/// from the first part to the last is visited once.
+bool visit_blocks(walk& at, bool (*visit)(void* context, task_state& header), void* context);
+
 }  // namespace frame_pool
 }  // namespace weft::detail

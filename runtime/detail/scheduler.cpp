@@ -337,22 +337,62 @@ std::vector<task_state*> scheduler::pin_all() {
   return std::move(found.tasks);
 }
 
+/// Calls act(task) for each live task that `wanted` says yes to. The task is pinned, and the walk's
+/// lock is free. Takes no memory.
+template <class Wanted, class Action>
+void scheduler::for_each_task(const Wanted& wanted, const Action& act) noexcept {
+  struct batch {
+    std::uint8_t runtime;
+    const Wanted* wanted;
+    std::size_t count = 0;
+    task_state* tasks[256];
+  } pinned{.runtime = index_, .wanted = &wanted, .tasks = {}};
+  frame_pool::walk at;
+  bool more = true;
+  while (more) {
+    pinned.count = 0;
+    more = frame_pool::visit_blocks(
+        at,
+        [](void* context, task_state& header) {
+          auto& into = *static_cast<batch*>(context);
+          if (try_pin(header, into.runtime)) into.tasks[into.count++] = &header;
+          return into.count < std::size(into.tasks);
+        },
+        &pinned);
+    for (std::size_t i = 0; i < pinned.count; ++i) {
+      task_state& task = *pinned.tasks[i];
+      if (wanted(task)) act(task);
+      drop_handle(task);
+    }
+  }
+}
+
+/// Marks what is alive now: the round ends with them. False: nothing is.
+bool scheduler::mark_all() noexcept {
+  struct visitor {
+    scheduler* self;
+    bool any = false;
+  } each{this};
+  swept_.fetch_add(round_begins, std::memory_order_relaxed);
+  frame_pool::for_each_block(
+      [](void* context, task_state& header) {
+        auto& [self, any] = *static_cast<visitor*>(context);
+        if (!mark_swept(header, self->index_)) return;
+        self->swept_.fetch_add(1, std::memory_order_relaxed);
+        any = true;
+      },
+      &each);
+  return each.any;
+}
+
 /// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
-bool scheduler::begin_round(round kind) {
-  std::vector<task_state*> tasks = pin_all();
-  if (tasks.empty()) return false;
-  // One more than the marked tasks, until all are marked: the round does not end while it begins.
-  swept_.fetch_add(1, std::memory_order_relaxed);
-  for (task_state* task : tasks) {
-    swept_.fetch_add(1, std::memory_order_relaxed);
-    if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
-  }
-  for (task_state* task : tasks) {
-    if (kind == round::cancels) cancel(*task);
-    drop_handle(*task);
-  }
-  swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
-  return true;
+/// All are marked before the first is cancelled: what a task spawns in order to clean up belongs to
+/// the next round, and may finish its work in this one.
+bool scheduler::begin_round(round kind) noexcept {
+  const bool any = mark_all();
+  if (kind == round::cancels) for_each_task(is_swept, [](task_state& task) { cancel(task); });
+  swept_.fetch_sub(round_begins, std::memory_order_acq_rel);  // acq_rel: see swept_
+  return any;
 }
 
 bool scheduler::round_ended() const noexcept {
@@ -437,12 +477,13 @@ void scheduler::destroy_survivors() {
   // and queued.
   destroying_.store(true, std::memory_order_relaxed);
   for (int rounds = 0; rounds < 100; ++rounds) {
-    std::vector<task_state*> tasks = pin_all();
-    if (tasks.empty()) break;
-    for (task_state* task : tasks) {
-      condemn(*task);
-      drop_handle(*task);
-    }
+    bool any = false;
+    for_each_task([](task_state&) { return true; },
+                  [&](task_state& task) {
+                    any = true;
+                    condemn(task);
+                  });
+    if (!any) break;
     (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   }
   destroying_.store(false, std::memory_order_relaxed);

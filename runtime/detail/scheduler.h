@@ -168,7 +168,10 @@ class scheduler {
   void start_thread(worker& self);
   void stop_threads() noexcept;
   enum class round : std::uint8_t { cancels, only_waits };
-  bool begin_round(round kind);
+  template <class Wanted, class Action>
+  void for_each_task(const Wanted& wanted, const Action& act) noexcept;
+  bool mark_all() noexcept;
+  bool begin_round(round kind) noexcept;
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
   bool close_generator();
@@ -236,10 +239,12 @@ class scheduler {
 
   os_mutex sweep_mutex_;
   os_condition sweep_ended_;
-  // Tasks of the shutdown round that have not ended.
+  // Tasks of the shutdown round that have not ended; and round_begins, until all are marked and
+  // cancelled.
   //   written by  begin_round, and ending tasks
   //   pairing     acq_rel, the last one is told apart
   atomic<std::int64_t> swept_{0};
+  static constexpr std::int64_t round_begins = std::int64_t{1} << 40;
 
   os_mutex handler_mutex_;
   std::function<void(const exception_context&)> handler_;  // guarded by handler_mutex_

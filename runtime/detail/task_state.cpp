@@ -542,30 +542,43 @@ bool condemn(task_state& task) noexcept {
   return true;
 }
 
-bool try_pin(task_state& task, std::uint8_t runtime) noexcept {
+namespace {
+
+/// changed(life) replaces the life of a live task of this runtime that `wanted` says yes to.
+template <class Wanted, class Changed>
+bool change_if_live(task_state& task, std::uint8_t runtime, const Wanted& wanted,
+                    const Changed& changed) noexcept {
   // acquire: pairs with the release of complete() and free_block(). A shutdown that finds no task
   // promises its caller to see what the tasks have done.
   std::uint32_t word = task.life.load(std::memory_order_acquire);
-  while ((word & task_life::frame) != 0 && word >> task_life::runtime_shift == runtime) {
+  while ((word & task_life::frame) != 0 && word >> task_life::runtime_shift == runtime &&
+         wanted(word)) {
     if ((word & task_life::lock) != 0) {
       cpu_relax();
       word = task.life.load(std::memory_order_acquire);  // acquire: as above
       continue;
     }
     // acq_rel: pairs with the release in init_task: the header may be read. acquire: as above.
-    if (task.life.compare_exchange_weak(word, word + task_life::one_handle,
-                                        std::memory_order_acq_rel, std::memory_order_acquire)) {
+    if (task.life.compare_exchange_weak(word, changed(word), std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
       return true;
     }
   }
   return false;
 }
 
-bool mark_swept(task_state& task) noexcept {
-  const std::uint32_t before = change_life(task, [](std::uint32_t word) {
-    return (word & task_life::frame) != 0 ? word | task_life::swept : word;
-  });
-  return (before & (task_life::frame | task_life::swept)) == task_life::frame;
+}  // namespace
+
+bool try_pin(task_state& task, std::uint8_t runtime) noexcept {
+  return change_if_live(
+      task, runtime, [](std::uint32_t) { return true; },
+      [](std::uint32_t life) { return life + task_life::one_handle; });
+}
+
+bool mark_swept(task_state& task, std::uint8_t runtime) noexcept {
+  return change_if_live(
+      task, runtime, [](std::uint32_t life) { return (life & task_life::swept) == 0; },
+      [](std::uint32_t life) { return life | task_life::swept; });
 }
 
 void add_handle(task_state& task) noexcept {

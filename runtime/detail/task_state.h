@@ -277,9 +277,12 @@ bool condemn(task_state& task) noexcept;
 /// Handles and pins keep the block and the result alive. False when no live task of this runtime is
 /// there.
 bool try_pin(task_state& task, std::uint8_t runtime) noexcept;
-/// The end of a pinned task will be reported to task_ended as swept. False if it has ended or is
-/// marked already.
-bool mark_swept(task_state& task) noexcept;
+/// The end of the task will be reported to task_ended as swept. False when it is no live task of
+/// this runtime, or marked already. The caller need not have pinned it.
+bool mark_swept(task_state& task, std::uint8_t runtime) noexcept;
+[[nodiscard]] inline bool is_swept(const task_state& task) noexcept {
+  return (task.life.load(std::memory_order_relaxed) & task_life::swept) != 0;
+}
 void add_handle(task_state& task) noexcept;
 void drop_handle(task_state& task) noexcept;
 

@@ -369,6 +369,29 @@ TEST(NoAllocation, Destruction_OfAPromiseAndAFuture) {
   EXPECT_EQ(allocations_in([&] { source.reset(); }), 0u);
 }
 
+task<> sleep_among(runtime& rt, int tasks) {
+  for (int i = 0; i < tasks; ++i) rt.spawn(sleep_an_hour());
+  co_await sleep(1ms);
+}
+
+TEST(NoAllocation, Shutdown_OfManyWaitingTasks) {
+  for (const std::size_t workers : {1u, 2u}) {
+    runtime rt({.workers = workers});
+    rt.run(sleep_among(rt, 1000));
+
+    EXPECT_EQ(allocations_in([&] { EXPECT_TRUE(rt.shutdown(1min)); }), 0u) << workers;
+  }
+}
+
+TEST(NoAllocation, Destruction_OfABusyRuntime) {
+  for (const std::size_t workers : {1u, 2u}) {
+    std::optional<runtime> rt(std::in_place, runtime_options{.workers = workers});
+    rt->run(sleep_among(*rt, 1000));
+
+    EXPECT_EQ(allocations_in([&] { rt.reset(); }), 0u) << workers;
+  }
+}
+
 // ---- Nothing on these paths throws --------------------------------------------------------------
 
 static_assert(noexcept(std::declval<join_handle<>&>().cancel()));

@@ -35,6 +35,30 @@ bool owns(const void*) noexcept {
   return false;
 }
 
+bool visit_blocks(walk& at, bool (*visit)(void* context, task_state& header), void* context) {
+  struct visitor {
+    bool (*visit)(void* context, task_state& header);
+    void* context;
+    std::size_t to_pass;  // visited before
+    std::size_t visited = 0;
+    bool stopped = false;
+  } part{visit, context, at.passed};
+  model::heap::for_each_block(
+      alignment,
+      [](void* of, void* block) {
+        auto* self = static_cast<visitor*>(of);
+        if (self->to_pass > 0) {
+          --self->to_pass;
+        } else if (!self->stopped) {
+          ++self->visited;
+          self->stopped = !self->visit(self->context, *static_cast<task_state*>(block));
+        }
+      },
+      &part);
+  at.passed += part.visited;
+  return part.stopped;
+}
+
 void for_each_block(void (*visit)(void* context, task_state& header), void* context) {
   struct visitor {
     void (*visit)(void* context, task_state& header);

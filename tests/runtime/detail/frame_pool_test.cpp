@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <random>
 #include <set>
 #include <thread>
@@ -69,6 +70,36 @@ TEST(FramePool, Blocks_AreAlignedAndApart) {
       EXPECT_EQ(blocks.back().header().life.load(), 0u);  // no neighbour has written here
     }
   }
+}
+
+// Blocks come and go between the parts, and what stays is met once.
+TEST(FramePool, WalkInParts_MeetsEachBlockThatStaysOnce) {
+  std::vector<block> staying;
+  for (int i = 0; i < 100; ++i) {
+    staying.emplace_back(200);
+    staying.emplace_back(20'000);
+  }
+  std::vector<block> passing;
+  std::map<const void*, int> met;
+  frame_pool::walk at;
+  bool more = true;
+  while (more) {
+    int left = 7;
+    const auto visit = [&](detail::task_state& header) {
+      ++met[&header];
+      return --left > 0;
+    };
+    more = frame_pool::visit_blocks(
+        at,
+        [](void* context, detail::task_state& header) {
+          return (*static_cast<decltype(visit)*>(context))(header);
+        },
+        const_cast<void*>(static_cast<const void*>(&visit)));
+    passing.clear();
+    for (int i = 0; i < 3; ++i) passing.emplace_back(30'000);
+  }
+
+  for (const block& each : staying) EXPECT_EQ(met[each.memory()], 1);
 }
 
 TEST(FramePool, ReleasedBlock_IsTheNextOfItsSize) {
