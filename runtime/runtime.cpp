@@ -126,7 +126,7 @@ runtime_metrics runtime::metrics() const {
   }
   total.tasks_spawned = core_->spawned();
   total.tasks_alive = static_cast<std::uint64_t>(std::max<std::int64_t>(0, core_->alive()));
-  total.blocking_threads = core_->blocking().threads();
+  total.blocking_threads = core_->blocking_threads();
   return total;
 }
 

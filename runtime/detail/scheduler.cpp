@@ -97,7 +97,8 @@ scheduler::scheduler(scheduler_options options)
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),
-      blocking_(options.blocking_threads_max, options.blocking_keep_alive) {
+      blocking_(options.blocking_threads_max, options.blocking_keep_alive),
+      look_ups_(options.look_up_threads_max, options.blocking_keep_alive) {
   try {
     if (on_deadlock_ == deadlock_action::by_mode)
       on_deadlock_ = debug_ ? deadlock_action::report : deadlock_action::ignore;
@@ -122,7 +123,8 @@ void scheduler::make_workers(unsigned count) {
 }
 
 scheduler::~scheduler() {
-  (void)blocking_.stop(std::chrono::steady_clock::now());
+  for (blocking_pool* each : {&blocking_, &look_ups_})
+    (void)each->stop(std::chrono::steady_clock::now());
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
@@ -292,7 +294,7 @@ bool scheduler::stands_still() noexcept {
     if (each->timers().size_approx() > 0 || (!single() && !each->asleep())) return false;
   }
   // acquire: see away.
-  return away(index_).load(std::memory_order_acquire) == 0 && blocking_.pending() == 0 &&
+  return away(index_).load(std::memory_order_acquire) == 0 && blocking_pending() == 0 &&
          !io_source::anyone_waits();
 }
 
@@ -388,14 +390,17 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
 }
 
 void scheduler::stop_blocking(std::chrono::steady_clock::time_point until) {
-  const std::size_t left = blocking_.stop(until);
-  if (left == 0) return;
-  const std::string message =
-      "calls of to_thread(abandon_on_cancel, ...) that still run after the shutdown time-out: " +
-      std::to_string(left);
-  exception_context context;
-  context.message = message;
-  report(context);
+  const auto stop = [&](blocking_pool& pool, const char* calls) {
+    const std::size_t left = pool.stop(until);
+    if (left == 0) return;
+    const std::string message =
+        std::string(calls) + " that still run after the shutdown time-out: " + std::to_string(left);
+    exception_context context;
+    context.message = message;
+    report(context);
+  };
+  stop(blocking_, "calls of to_thread(abandon_on_cancel, ...)");
+  stop(look_ups_, "name look-ups");
 }
 
 bool scheduler::shutdown(std::chrono::milliseconds timeout) {

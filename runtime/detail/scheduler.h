@@ -1,13 +1,13 @@
 #pragma once
 
-// All workers of a runtime, and what they share: the idle set, the blocking pool, the clock. What
+// All workers of a runtime, and what they share: the idle set, the blocking pools, the clock. What
 // users see of it is runtime.h.
 //
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
 // then on. With one, the thread that calls run() is the worker while it runs.
 // Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn; it
-// closes the generators that are still open, one after the other; then the blocking pool is joined,
-// then the workers.
+// closes the generators that are still open, one after the other; then the blocking pools are
+// joined, then the workers.
 
 #include "../debug.h"
 #include "blocking_pool.h"
@@ -32,6 +32,7 @@ namespace weft::detail {
 struct scheduler_options {
   unsigned workers = 1;
   std::size_t blocking_threads_max = 512;
+  std::size_t look_up_threads_max = 32;
   std::chrono::milliseconds blocking_keep_alive{10'000};
   bool virtual_time = false;
   bool debug = false;
@@ -65,7 +66,16 @@ class scheduler {
   [[nodiscard]] std::uint64_t everyone() const noexcept {
     return ~std::uint64_t{0} >> (idle_set::workers_max - size());
   }
-  blocking_pool& blocking() noexcept { return blocking_; }
+  blocking_pool& blocking(call_kind kind) noexcept {
+    return kind == call_kind::look_up ? look_ups_ : blocking_;
+  }
+  /// Of both pools: threads, and calls queued or running.
+  [[nodiscard]] std::size_t blocking_threads() const noexcept {
+    return blocking_.threads() + look_ups_.threads();
+  }
+  [[nodiscard]] std::size_t blocking_pending() const noexcept {
+    return blocking_.pending() + look_ups_.pending();
+  }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   /// Queues a task from a thread that is none of our workers: where it ran last, for its data is
@@ -197,6 +207,7 @@ class scheduler {
   atomic<std::uint64_t> foreign_spawned_{0};
   atomic<std::uint64_t> foreign_finished_{0};
   // Rotates foreign spawns over the workers. Relaxed: any value will do.
+  blocking_pool look_ups_;
   atomic<std::uint32_t> next_worker_{0};
   // Foreign threads inside push_remote.
   //   written by  them

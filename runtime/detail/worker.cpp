@@ -621,7 +621,7 @@ void worker::park_in_virtual_time() noexcept {
   // soon. acquire: see scheduler::away.
   const bool others_work =
       scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 ||
-      scheduler_.blocking().pending() > 0;
+      scheduler_.blocking_pending() > 0;
   if (others_work) return sleep(1'000'000);
   if (!inbox_.empty()) return;  // ... and just now they came back: it is not time yet
   const clock::time_point next = timers_.earliest();
