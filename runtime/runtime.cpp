@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include "detail/debug_reports.h"
+#include "detail/inspection.h"
 #include "detail/io_source.h"
 #include "detail/remote_function.h"
 #include "detail/scheduler.h"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <csignal>
 #include <stdexcept>
+#include <system_error>
 
 #include <sched.h>
 
@@ -37,6 +39,7 @@ detail::scheduler_options core_options(const runtime_options& options) {
   core.blocking_threads_max = options.max_blocking_threads;
   core.blocking_keep_alive = options.blocking_keep_alive;
   core.debug = options.debug || detail::debug_by_environment();
+  core.inspectable = options.inspectable || detail::inspectable_by_environment();
   core.on_deadlock = options.on_deadlock;
   core.deadlock_patience = options.deadlock_patience;
   core.name = options.name;
@@ -58,8 +61,7 @@ runtime::runtime(runtime_options options)
     : core_(std::make_unique<detail::scheduler>(core_options(options))),
       shutdown_timeout_(options.shutdown_timeout),
       handle_sigint_(options.handle_sigint) {
-  core_->set_owner(this);
-  if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+  set_up(options);
 }
 
 runtime::runtime(runtime_options options, virtual_time_t)
@@ -68,8 +70,20 @@ runtime::runtime(runtime_options options, virtual_time_t)
   core.workers = 1;
   core.virtual_time = true;
   core_ = std::make_unique<detail::scheduler>(std::move(core));
+  set_up(options);
+}
+
+void runtime::set_up(const runtime_options& options) {
   core_->set_owner(this);
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+  if (!core_->inspectable()) return;
+  try {
+    inspection_ = std::make_unique<detail::inspection>(*core_);
+  } catch (const std::system_error& error) {  // the program runs all the same
+    exception_context context;
+    context.message = error.what();
+    core_->report(context);
+  }
 }
 
 runtime::~runtime() {

@@ -12,6 +12,7 @@
 #include "sys.h"
 #include "wait_node.h"
 
+#include <algorithm>
 #include <cassert>
 #include <limits>
 #include <new>
@@ -93,6 +94,7 @@ scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
       virtual_time_(options.virtual_time),
       debug_(options.debug),
+      inspectable_(options.inspectable),
       trace_(std::move(options.trace)),
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
@@ -451,6 +453,12 @@ void scheduler::destroy_survivors() {
     (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   }
   destroying_.store(false, std::memory_order_relaxed);
+}
+
+bool scheduler::runs(const task_state& task) const noexcept {
+  if (here.task == &task) return true;
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](const auto& each) { return each->runs(task); });
 }
 
 std::string scheduler::describe_tasks() {

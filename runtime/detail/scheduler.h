@@ -36,6 +36,7 @@ struct scheduler_options {
   std::chrono::milliseconds blocking_keep_alive{10'000};
   bool virtual_time = false;
   bool debug = false;
+  bool inspectable = false;  // weft-ps may look into it
   deadlock_action on_deadlock = deadlock_action::ignore;
   std::chrono::milliseconds deadlock_patience{1'000};
   std::string name = {};
@@ -127,6 +128,11 @@ class scheduler {
   [[nodiscard]] step_trace* trace() const noexcept { return trace_.get(); }
   /// Somebody wants to know how long each step takes.
   [[nodiscard]] bool times_steps() const noexcept { return debug_ || trace_ != nullptr; }
+  [[nodiscard]] bool inspectable() const noexcept { return inspectable_; }
+  /// Somebody wants to know which tasks run, and who has spawned whom.
+  [[nodiscard]] bool observed() const noexcept { return inspectable_ || times_steps(); }
+  /// Does one of our workers run it, as far as is known? Any thread; a snapshot.
+  [[nodiscard]] bool runs(const task_state& task) const noexcept;
   [[nodiscard]] clock::time_point* virtual_clock() noexcept {
     return virtual_time_ ? &virtual_now_ : nullptr;
   }
@@ -192,6 +198,7 @@ class scheduler {
   std::uint8_t index_;
   bool virtual_time_;
   bool debug_;
+  bool inspectable_;
   const std::unique_ptr<step_trace> trace_;
   deadlock_action on_deadlock_;  // by_mode is resolved
   std::chrono::milliseconds deadlock_patience_;
@@ -201,13 +208,13 @@ class scheduler {
 
   idle_set idle_;
   blocking_pool blocking_;
+  blocking_pool look_ups_;
   clock::time_point virtual_now_{};  // the one worker only
 
   // Tasks spawned and ended on foreign threads; relaxed statistics.
   atomic<std::uint64_t> foreign_spawned_{0};
   atomic<std::uint64_t> foreign_finished_{0};
   // Rotates foreign spawns over the workers. Relaxed: any value will do.
-  blocking_pool look_ups_;
   atomic<std::uint32_t> next_worker_{0};
   // Foreign threads inside push_remote.
   //   written by  them

@@ -243,6 +243,14 @@ int get_option(int fd, int level, int name) noexcept {
   return failed < 0 ? failed : value;
 }
 
+std::int64_t peer_user(int fd) noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  const int failed =
+      checked([&] { return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size); });
+  return failed < 0 ? failed : static_cast<std::int64_t>(peer.uid);
+}
+
 void close(int fd) noexcept {
   descriptors.fetch_sub(1, std::memory_order_relaxed);
   // Never repeated: on Linux the descriptor is gone even after EINTR.
@@ -361,6 +369,14 @@ void wait_readable(int fd, int milliseconds) noexcept {
   pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
   while (::poll(&wanted, 1, milliseconds) < 0 && errno == EINTR) {
   }
+}
+
+bool wait_ready(int fd, short events, int stop, int milliseconds) noexcept {
+  pollfd wanted[] = {{.fd = fd, .events = events, .revents = 0},
+                     {.fd = stop, .events = POLLIN, .revents = 0}};
+  while (::poll(wanted, 2, milliseconds) < 0 && errno == EINTR) {
+  }
+  return wanted[0].revents != 0 && wanted[1].revents == 0;
 }
 
 // ---- Threads ------------------------------------------------------------------------------------

@@ -76,6 +76,8 @@ ssize_t write(int fd, const void* from, std::size_t size) noexcept;
 int shutdown(int fd, int how) noexcept;
 int set_option(int fd, int level, int name, int value) noexcept;
 int get_option(int fd, int level, int name) noexcept;
+/// The user at the other end of a Unix stream socket.
+std::int64_t peer_user(int fd) noexcept;
 /// Counts the descriptors that the library owns, for the ledger: each opened one goes through
 /// opened() once.
 void close(int fd) noexcept;
@@ -118,6 +120,9 @@ int process_reap(int handle, child_end& end) noexcept;
 int process_reap_pid(pid_t pid, child_end& end) noexcept;
 /// Blocks this thread until the descriptor is readable, or the time is over.
 void wait_readable(int fd, int milliseconds) noexcept;
+/// ... until it is ready for `events` (POLLIN, POLLOUT), `stop` is readable, or the time is over
+/// (negative: never). True: it is ready, and nobody has said stop.
+bool wait_ready(int fd, short events, int stop, int milliseconds) noexcept;
 
 // ---- Threads ------------------------------------------------------------------------------------
 

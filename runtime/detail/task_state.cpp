@@ -431,6 +431,11 @@ const char* waits_for(task_state& task, look_function look, void* context) noexc
   }
 }
 
+void visit_awaited(const task_state& task, visit_function visit, void* context) noexcept {
+  const wait_node& node = node_of(peek(task));
+  node.unlink.visit_awaited(node, visit, context);
+}
+
 bool consume_request(task_state& task) noexcept {
   if ((peek(task) & masked) != 0) return false;
   // acq_rel: see task_state::wait.
