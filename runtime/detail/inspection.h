@@ -16,7 +16,7 @@
 //   task 17 3 suspended         id, the id of who has spawned it, or 0, and what it does
 //   name fetch
 //   where gather()              what it waits for
-//   awaits 18                   a task whose end it waits for
+//   awaits 18                   a task whose end, or lock, it waits for
 //   at fetch(int) at a.cpp:7    a coroutine it waits in, the innermost first
 //   more 5                      so many coroutines are left out
 //   end

@@ -96,6 +96,7 @@ scheduler::scheduler(scheduler_options options)
       debug_(options.debug),
       inspectable_(options.inspectable),
       trace_(std::move(options.trace)),
+      lock_watch_(observed()),
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),

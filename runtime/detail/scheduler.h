@@ -12,6 +12,7 @@
 #include "../debug.h"
 #include "blocking_pool.h"
 #include "deadlock_watch.h"
+#include "held_locks.h"
 #include "step_trace.h"
 #include "threads.h"
 #include "worker.h"
@@ -200,6 +201,7 @@ class scheduler {
   bool debug_;
   bool inspectable_;
   const std::unique_ptr<step_trace> trace_;
+  const held_locks::watch lock_watch_;
   deadlock_action on_deadlock_;  // by_mode is resolved
   std::chrono::milliseconds deadlock_patience_;
   std::string name_;

@@ -46,14 +46,15 @@ struct task_report {
   std::string name;
   task_activity activity = task_activity::ready;
   const char* where = nullptr;         // what a suspended one waits for: "mutex::lock()"
-  std::vector<std::uint64_t> awaited;  // the tasks among them whose ends it waits for
+  std::vector<std::uint64_t> awaited;  // of these tasks, those whose ends, or lock, it waits for
   await_chain chain;
 };
 
 /// Of all live tasks of a runtime, in the order of their ids: who lives during the whole call is in
 /// it. Each task is looked at once, while it cannot run; they go on meanwhile. Yet a ring of tasks
-/// that await each other, seen so, is one: none of them has gone on since it was looked at, unless
-/// it was cancelled.
+/// that await each other's ends, seen so, is one: none of them has gone on since it was looked at,
+/// unless it was cancelled. A ring of locks may have been opened meanwhile: one that is there at a
+/// second look, too, is one.
 ///
 /// Any thread. Which tasks run is known of the runtime's own threads only, and where it is observed
 /// (scheduler::observed()).

@@ -257,9 +257,10 @@ const char* waits_for(task_state& task) noexcept;
 /// ... and meanwhile looks at the task, which cannot run.
 using look_function = void (*)(void* context, const task_state& task) noexcept;
 const char* waits_for(task_state& task, look_function look, void* context) noexcept;
-/// Told of a task whose end is awaited. It may be ending: only its address is good for anything.
+/// Told of a task whose end, or lock, is awaited. It may be ending: only its address is good for
+/// anything.
 using visit_function = void (*)(void* context, const task_state& awaited) noexcept;
-/// The tasks whose ends it waits for. While it is looked at only.
+/// The tasks that it waits for. While it is looked at only.
 void visit_awaited(const task_state& task, visit_function visit, void* context) noexcept;
 /// Takes a pending request as delivered; false if there is none, or it is masked. Owner only.
 bool consume_request(task_state& task) noexcept;

@@ -48,7 +48,7 @@ class wait_group {
 };
 
 /// How a kind of wait is taken back, what it is called when somebody asks where a task waits, and
-/// for the ends of which tasks (null: it waits for something else).
+/// for which tasks: their ends, or the lock that one holds (null: it waits for something else).
 struct wait_kind {
   unlink_result (*unlink)(wait_node& self) noexcept;
   const char* what;

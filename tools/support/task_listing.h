@@ -17,7 +17,7 @@ struct listed_task {
   std::string state;
   std::string name;
   std::string where;                    // what it waits for; may be empty
-  std::vector<task_number> awaits;      // the tasks whose ends it waits for
+  std::vector<task_number> awaits;      // the tasks whose ends, or lock, it waits for
   std::vector<std::string> coroutines;  // that it waits in, the innermost first
   std::size_t more_coroutines = 0;      // left out
 };
@@ -32,7 +32,7 @@ struct listed_runtime {
 /// Throws std::runtime_error that says what is wrong with it: another version, or cut off.
 std::vector<listed_runtime> read_task_listing(std::string_view text);
 
-/// Tasks that wait for each other's ends, each ring once: {1, 2} is 1 -> 2 -> 1.
+/// Tasks that wait for each other, each ring once: {1, 2} is 1 -> 2 -> 1.
 std::vector<std::vector<task_number>> await_cycles(const listed_runtime& runtime);
 
 /// A line a task: what it does, what it waits for, and the coroutines it waits in.

@@ -9,6 +9,8 @@
 #include <weft/runtime/task_group.h>
 #include <weft/runtime/wait.h>
 #include <weft/sync/event.h>
+#include <weft/sync/mutex.h>
+#include <weft/sync/shared_mutex.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -228,6 +230,31 @@ TEST_P(TaskReport, RingOfTasks_IsSeenAsOne) {
     EXPECT_THAT(report_of(second.id()).awaited, ElementsAre(first.id()));
     first.cancel();  // leaves its shield, and with that the other one goes on
     while (!first.done() || !second.done()) co_await yield();
+  });
+}
+
+/// Observed runtimes: who holds a lock is known there only.
+TEST(TaskReportOfAnObservedRuntime, TaskThatWaitsForALock_NamesItsHolder) {
+  runtime rt({.workers = 2, .inspectable = true});
+
+  rt.run([]() -> task<> {
+    mutex wanted;
+    shared_mutex also;
+    auto guard = co_await wanted.lock();
+    auto writing = co_await also.lock();
+    auto first = spawn([](mutex& lock) -> task<> { (void)co_await lock.lock(); }, std::ref(wanted));
+    auto second = spawn([](shared_mutex& lock) -> task<> { (void)co_await lock.lock_shared(); },
+                        std::ref(also));
+    co_await until_waiting(first);
+    co_await until_waiting(second);
+
+    EXPECT_THAT(report_of(first.id()).awaited, ElementsAre(this_task::id()));
+    EXPECT_THAT(report_of(second.id()).awaited, ElementsAre(this_task::id()));
+
+    guard.unlock();
+    writing.unlock();
+    co_await first;
+    co_await second;
   });
 }
 
