@@ -11,6 +11,7 @@
 #include "net/server.h"
 #include "net/stream.h"
 #include "net/tcp.h"
+#include "net/udp.h"
 #include "runtime/as_completed.h"
 #include "runtime/as_result.h"
 #include "runtime/async_exit_stack.h"

@@ -12,6 +12,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -56,10 +57,13 @@ TEST(InspectedProcess, ProcessThatIsGone_IsNone) {
 }
 
 TEST(InspectedProcess, ProgramWithoutWeft_IsNamed) {
-  running_program other("/bin/cat", {});
+  const temporary_file text;
+  std::ofstream(text.path()) << "it runs\n";
+  running_program other("/usr/bin/tail", {"-f", text.path()});
+  EXPECT_TRUE(other.has_line("it runs"));
 
   EXPECT_EQ(complaint_about(other.pid()),
-            "process " + std::to_string(other.pid()) + " (cat) is no weft program");
+            "process " + std::to_string(other.pid()) + " (tail) is no weft program");
 }
 
 TEST(InspectedProcess, RuntimeThatIsHidden_IsToldHowToBeShown) {
@@ -97,7 +101,7 @@ struct with_variable {
 TEST_F(Ps, Server_ShowsItsTasks) {
   const with_variable visible("WEFT_PS", "1");
   running_program server("weft-echo", {"--listen", "127.0.0.1:0", "--workers", "2"});
-  const test_client client(server.port());
+  test_client client(server.port());
   client.send("a");
   EXPECT_EQ(client.receive(1), "a");
 
@@ -108,6 +112,7 @@ TEST_F(Ps, Server_ShowsItsTasks) {
   EXPECT_THAT(ended.out, StartsWith("runtime: 2 workers, "));
   EXPECT_THAT(ended.out, ContainsRegex("\n[0-9]+ .*suspended +main +"));
   EXPECT_THAT(ended.out, ContainsRegex(" reading .*echo.*weft-echo\\.cpp:[0-9]+"));
+  client.close();
   server.send_signal(SIGTERM);
   EXPECT_EQ(server.exit_code(), 0);
 }

@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -29,8 +29,10 @@ std::string path_of(pid_t process, std::string_view what) {
 }
 
 std::string read_whole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::ifstream file(path, std::ios::binary);
+  std::ostringstream whole;
+  whole << file.rdbuf();
+  return std::move(whole).str();
 }
 
 /// "process 42 (weft-echo)".
