@@ -30,13 +30,13 @@ struct incoming_datagram {
   byte_span into;
   std::size_t size = 0;
   bool truncated = false;  // it was longer than the buffer
-  socket_address from;
+  socket_address from = {};
 };
 
 /// One of several datagrams to send in one call.
 struct outgoing_datagram {
   byte_view bytes;
-  socket_address to;  // none: the address the socket is connected to
+  socket_address to = {};  // none: the address the socket is connected to
 };
 
 namespace detail {

@@ -142,8 +142,9 @@ class server {
   }
 
   void answer(int client) noexcept {
-    const std::int64_t user = sys::peer_user(client);
-    if (user != 0 && user != static_cast<std::int64_t>(::geteuid())) return;
+    ucred peer{};
+    const bool known = sys::peer_credentials(client, &peer) >= 0;
+    if (!known || (peer.uid != 0 && peer.uid != ::geteuid())) return;
     try {
       send_all(client, visible.describe());
     } catch (const std::exception&) {  // out of memory: it sees that the end is missing

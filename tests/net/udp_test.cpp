@@ -250,7 +250,7 @@ TEST_P(Udp, SharedPort_IsBoundTwice) {
 /// Room for `count` datagrams.
 struct mailbox {
   explicit mailbox(std::size_t count) : buffers(count, std::string(64, '\0')) {
-    for (std::string& each : buffers) slots.push_back({.into = each, .size = 0, .truncated = false, .from = {}});
+    for (std::string& each : buffers) slots.push_back({.into = each});
   }
   [[nodiscard]] std::string text(std::size_t i) const {
     return buffers[i].substr(0, slots[i].size);
@@ -309,8 +309,8 @@ TEST_P(Udp, ManyOfAConnectedSocket_NeedNoAddress) {
     udp_socket near = on_free_port();
     udp_socket far = on_free_port();
     near.connect(far.local_address());
-    const std::array<outgoing_datagram, 2> outgoing{outgoing_datagram{.bytes = "a", .to = {}},
-                                                    outgoing_datagram{.bytes = "b", .to = {}}};
+    const std::array<outgoing_datagram, 2> outgoing{outgoing_datagram{.bytes = "a"},
+                                                    outgoing_datagram{.bytes = "b"}};
 
     const std::size_t taken = co_await near.send_many(outgoing);
 

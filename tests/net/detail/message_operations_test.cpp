@@ -87,9 +87,8 @@ TEST_P(MessageOperations, Errors_NameOperationAndPeer) {
     });
     socket_ends ends;
     std::array<char, 4> buffer{};
-    std::array<incoming_datagram, 1> slots{
-        incoming_datagram{.into = buffer, .size = 0, .truncated = false, .from = {}}};
-    const std::array<outgoing_datagram, 1> outgoing{outgoing_datagram{.bytes = "a", .to = {}}};
+    std::array<incoming_datagram, 1> slots{incoming_datagram{.into = buffer}};
+    const std::array<outgoing_datagram, 1> outgoing{outgoing_datagram{.bytes = "a"}};
     const socket_address peer("127.0.0.1:9");
 
     const auto sent = co_await as_result(send_to_operation(ends.near.source(), "a", peer));
