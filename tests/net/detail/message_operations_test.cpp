@@ -10,6 +10,8 @@
 #include <string>
 #include <system_error>
 
+#include <sys/socket.h>
+
 namespace weft::detail {
 namespace {
 
@@ -86,6 +88,7 @@ TEST_P(MessageOperations, Errors_NameOperationAndPeer) {
       return which == sys::call::send ? EPERM : which == sys::call::receive ? ENOMEM : 0;
     });
     socket_ends ends;
+    EXPECT_EQ(::send(ends.near.fd(), "here", 4, 0), 4);  // something to be received
     std::array<char, 4> buffer{};
     std::array<incoming_datagram, 1> slots{incoming_datagram{.into = buffer}};
     const std::array<outgoing_datagram, 1> outgoing{outgoing_datagram{.bytes = "a"}};
