@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <sstream>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include <sched.h>
@@ -50,6 +52,16 @@ detail::scheduler_options core_options(const runtime_options& options) {
   return core;
 }
 
+/// As Prometheus has them, without the comments and the prefix.
+std::string metric_lines(detail::scheduler& of) {
+  std::istringstream all(to_prometheus(static_cast<const runtime*>(of.owner())->metrics()));
+  std::string lines;
+  for (std::string line; std::getline(all, line);) {
+    if (line.starts_with("weft_")) lines += line.substr(5) + '\n';
+  }
+  return lines;
+}
+
 }  // namespace
 
 void detail::check_not_running() {
@@ -78,7 +90,7 @@ void runtime::set_up(const runtime_options& options) {
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
   if (!core_->inspectable()) return;
   try {
-    inspection_ = std::make_unique<detail::inspection>(*core_);
+    inspection_ = std::make_unique<detail::inspection>(*core_, metric_lines);
   } catch (const std::system_error& error) {  // the program runs all the same
     exception_context context;
     context.message = error.what();

@@ -27,7 +27,7 @@ struct runtime_options {
   // Looks for mistakes and reports them to the exception handler: see the README. Also on when the
   // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
-  // weft-ps PID shows its tasks, from outside; see detail/inspection.h. Costs a thread and two
+  // weft-ps PID and weft-top PID show its tasks, from outside; see detail/inspection.h. Costs a thread and two
   // descriptors a process, and a few nanoseconds a step. Also on when the environment variable
   // WEFT_PS is set, to anything but 0 and the empty string.
   bool inspectable = false;

@@ -9,6 +9,7 @@
 #include "support/arguments.h"
 #include "support/inspected_process.h"
 #include "support/program.h"
+#include "support/runtime_summary.h"
 #include "support/task_listing.h"
 
 #include <cstddef>
@@ -27,13 +28,6 @@ struct ps_options {
   bool tree = false;
 };
 
-std::string headline(const listed_runtime& runtime) {
-  const std::string name = runtime.name.empty() ? "runtime" : "runtime " + runtime.name;
-  return name + ": " + std::to_string(runtime.workers) +
-         (runtime.workers == 1 ? " worker, " : " workers, ") +
-         std::to_string(runtime.tasks.size()) + (runtime.tasks.size() == 1 ? " task" : " tasks");
-}
-
 /// "task-3 [3]".
 std::string title(const listed_runtime& runtime, task_number id) {
   for (const listed_task& each : runtime.tasks) {
@@ -49,7 +43,8 @@ std::string ring_text(const listed_runtime& runtime, const std::vector<task_numb
 }
 
 void print(const listed_runtime& runtime, bool as_tree) {
-  std::cout << headline(runtime) << '\n' << (as_tree ? task_tree(runtime) : task_table(runtime));
+  std::cout << runtime_headline(runtime) << '\n'
+            << (as_tree ? task_tree(runtime) : task_table(runtime));
   for (const auto& ring : await_cycles(runtime)) std::cout << ring_text(runtime, ring) << '\n';
 }
 

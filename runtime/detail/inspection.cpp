@@ -58,8 +58,15 @@ void append(std::string& answer, const task_report& task) {
     append(answer, "more", std::to_string(task.chain.depth - task.chain.shown.size()));
 }
 
-void append(std::string& answer, scheduler& runtime) {
+void append(std::string& answer, const inspection& inspected) {
+  scheduler& runtime = inspected.runtime();
   append(answer, "runtime", std::to_string(runtime.size()) + ' ' + runtime.name());
+  const std::string metrics = inspected.metrics();
+  for (std::string_view rest = metrics; !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    append(answer, "metric", rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
   for (const task_report& each : report_tasks(runtime)) append(answer, each);
 }
 
@@ -93,7 +100,7 @@ struct visible_runtimes {
     const std::lock_guard guard(lock);
     std::string answer = inspection_greeting;
     for (inspection* each = list.front(); each != nullptr; each = list.after(*each))
-      append(answer, each->runtime());
+      append(answer, *each);
     return answer + "end\n";
   }
 };
@@ -178,7 +185,7 @@ bool inspectable_by_environment() noexcept {
   return set != nullptr && *set != '\0' && std::string_view(set) != "0";
 }
 
-inspection::inspection(scheduler& of) : runtime_(of) {
+inspection::inspection(scheduler& of, metrics_writer metrics) : runtime_(of), metrics_(metrics) {
   const std::lock_guard one_at_a_time(lifetimes);
   if (running == nullptr) running = std::make_unique<server>().release();
   const std::lock_guard guard(visible.lock);

@@ -1,6 +1,6 @@
 #pragma once
 
-// What weft-ps asks: a socket of the process that tells anybody of the same user about its tasks.
+// What weft-ps and weft-top ask: a socket of the process that tells anybody of the same user about its tasks.
 //
 // One thread serves all runtimes of the process that may be looked into, so that it answers while
 // their workers are stuck. It exists, with its two descriptors, while such a runtime does. The
@@ -13,6 +13,7 @@
 //
 //   weft-inspection 1
 //   runtime 4 NAME              number of workers, name (may be empty)
+//   metric polls_total 1234     a counter, or what is there now
 //   task 17 3 suspended         id, the id of who has spawned it, or 0, and what it does
 //   name fetch
 //   where gather()              what it waits for
@@ -29,6 +30,8 @@
 
 #include "intrusive_list.h"
 
+#include <string>
+
 namespace weft::detail {
 
 class scheduler;
@@ -39,6 +42,9 @@ extern const char inspection_greeting[];
 /// Is WEFT_PS set, to anything but 0 and the empty string?
 bool inspectable_by_environment() noexcept;
 
+/// A runtime's counters, one a line: "name value".
+using metrics_writer = std::string (*)(scheduler& of);
+
 /// While it lives, weft-ps may look into a runtime.
 ///
 /// The last handle on a task that ends meanwhile may be the one that looks: then its result is
@@ -47,15 +53,17 @@ bool inspectable_by_environment() noexcept;
 class inspection : public list_node {
  public:
   /// Throws std::system_error when the socket or the thread cannot be had.
-  explicit inspection(scheduler& of);
+  inspection(scheduler& of, metrics_writer metrics);
   ~inspection();
   inspection(const inspection&) = delete;
   inspection& operator=(const inspection&) = delete;
 
   [[nodiscard]] scheduler& runtime() const noexcept { return runtime_; }
+  [[nodiscard]] std::string metrics() const { return metrics_(runtime_); }
 
  private:
   scheduler& runtime_;
+  const metrics_writer metrics_;
 };
 
 }  // namespace weft::detail

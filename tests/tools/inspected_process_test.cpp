@@ -199,5 +199,58 @@ TEST_F(Ps, Help_NamesThePid) {
                                HasSubstr("--tree")));
 }
 
+// ---- weft-top -----------------------------------------------------------------------------------
+
+using Top = Ps;
+
+TEST_F(Top, Looks_AreShownOneAfterTheOther) {
+  const with_variable visible("WEFT_PS", "1");
+  running_program server("weft-echo", {"--listen", "127.0.0.1:0", "--workers", "2"});
+  (void)server.port();
+
+  const finished_program ended =
+      run_program("weft-top", {"--interval", "0.02", "--count", "2", std::to_string(server.pid())});
+
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(ended.errors, "");
+  EXPECT_THAT(ended.out, ContainsRegex("runtime: 2 workers, .*suspended\n.* steps/s.*\n"
+                                       ".*(\n.*)*runtime: 2 workers, "));
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.exit_code(), 0);
+}
+
+TEST_F(Top, ProgramThatEnds_EndsItToo) {
+  const with_variable visible("WEFT_PS", "1");
+  running_program server("weft-echo", {"--listen", "127.0.0.1:0", "--workers", "2"});
+  (void)server.port();
+  running_program top("weft-top", {"--interval", "0.02", std::to_string(server.pid())});
+  EXPECT_TRUE(top.has_line("runtime: 2 workers, "));
+
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.exit_code(), 0);
+
+  EXPECT_EQ(top.exit_code(), 0);
+  EXPECT_THAT(top.errors(), StartsWith("weft-top: "));
+}
+
+TEST_F(Top, Signal_EndsIt) {
+  const runtime rt({.workers = 1, .inspectable = true});
+  running_program top("weft-top", {"--interval", "0.02", this_process()});
+  EXPECT_TRUE(top.has_line("runtime: 1 worker, "));
+
+  top.send_signal(SIGINT);
+
+  EXPECT_EQ(top.exit_code(), 0);
+}
+
+TEST_F(Top, Failure_IsNamedAndExitsWithOne) {
+  const runtime rt({.workers = 1});
+
+  const finished_program ended = run_program("weft-top", {this_process()});
+
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.errors, AllOf(StartsWith("weft-top: process "), HasSubstr("WEFT_PS=1")));
+}
+
 }  // namespace
 }  // namespace weft::tools

@@ -24,7 +24,7 @@ listed_task task_of(task_number id, std::vector<task_number> awaits) {
   return task;
 }
 listed_runtime runtime_of(std::vector<listed_task> tasks) {
-  return {.name = "", .workers = 1, .tasks = std::move(tasks)};
+  return {.name = "", .workers = 1, .metrics = {}, .tasks = std::move(tasks)};
 }
 
 // ---- Reading ------------------------------------------------------------------------------------
@@ -34,6 +34,7 @@ TEST(TaskListing, Facts_GoToTheirTask) {
       "weft-inspection 1\n"
       "runtime 2 \n"
       "runtime 4 the second\n"
+      "metric polls_total 1234\n"
       "task 7 0 running\n"
       "name main one\n"
       "task 9 7 suspended\n"
@@ -51,6 +52,7 @@ TEST(TaskListing, Facts_GoToTheirTask) {
   EXPECT_EQ(runtimes[0].workers, 2u);
   EXPECT_THAT(runtimes[0].tasks, IsEmpty());
   EXPECT_EQ(runtimes[1].name, "the second");
+  EXPECT_EQ(runtimes[1].metrics.at("polls_total"), 1234u);
   ASSERT_EQ(runtimes[1].tasks.size(), 2u);
   const listed_task& first = runtimes[1].tasks[0];
   EXPECT_EQ(first.id, 7u);

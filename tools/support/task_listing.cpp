@@ -41,7 +41,7 @@ T& last_of(std::vector<T>& list) {
 
 listed_runtime read_runtime(std::string_view value) {
   const auto workers = static_cast<std::size_t>(number(take(value, ' ')));
-  return {.name = std::string(value), .workers = workers, .tasks = {}};
+  return {.name = std::string(value), .workers = workers, .metrics = {}, .tasks = {}};
 }
 
 listed_task read_task(std::string_view value) {
@@ -267,6 +267,9 @@ std::vector<listed_runtime> read_task_listing(std::string_view text) {
     if (word == "end") return runtimes;
     if (word == "runtime") {
       runtimes.push_back(read_runtime(line));
+    } else if (word == "metric") {
+      const std::string name(take(line, ' '));
+      last_of(runtimes).metrics[name] = number(line);
     } else if (word == "task") {
       last_of(runtimes).tasks.push_back(read_task(line));
     } else {

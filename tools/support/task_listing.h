@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct listed_task {
 struct listed_runtime {
   std::string name;  // may be empty
   std::size_t workers = 0;
+  std::map<std::string, std::uint64_t> metrics;
   std::vector<listed_task> tasks;  // by id
 };
 

@@ -95,7 +95,8 @@ TEST(Inspection, Answer_TellsOfEachTask) {
   });
 
   const std::string main_number = std::to_string(main_id);
-  EXPECT_THAT(answer, StartsWith(std::string(inspection_greeting) + "runtime 2 the one\n"));
+  EXPECT_THAT(answer, StartsWith(std::string(inspection_greeting) + "runtime 2 the one\nmetric "));
+  EXPECT_THAT(answer, HasSubstr("\nmetric tasks_alive 2\n"));
   EXPECT_THAT(answer, HasSubstr("task " + main_number + " 0 running\nname main\n"));
   EXPECT_THAT(answer, HasSubstr("task " + std::to_string(child_id) + ' ' + main_number +
                                 " suspended\nname a child\nwhere event::wait()\nat "));
