@@ -185,7 +185,7 @@ bool inspectable_by_environment() noexcept {
   return set != nullptr && *set != '\0' && std::string_view(set) != "0";
 }
 
-inspection::inspection(scheduler& of, metrics_writer metrics) : runtime_(of), metrics_(metrics) {
+inspection::inspection(scheduler& of, metrics_writer writer) : runtime_(of), metrics_(writer) {
   const std::lock_guard one_at_a_time(lifetimes);
   if (running == nullptr) running = std::make_unique<server>().release();
   const std::lock_guard guard(visible.lock);

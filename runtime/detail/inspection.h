@@ -53,7 +53,7 @@ using metrics_writer = std::string (*)(scheduler& of);
 class inspection : public list_node {
  public:
   /// Throws std::system_error when the socket or the thread cannot be had.
-  inspection(scheduler& of, metrics_writer metrics);
+  inspection(scheduler& of, metrics_writer writer);
   ~inspection();
   inspection(const inspection&) = delete;
   inspection& operator=(const inspection&) = delete;
