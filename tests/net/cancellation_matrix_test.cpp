@@ -236,7 +236,7 @@ struct tcp_connect {
 struct connect_to_a_full_queue {
   static constexpr case_traits traits{
       .completed_in_one_step = false, .has_virtual_time = false, .rounds = 24};
-  int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int before = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);  // fills the queue
   socket_address at = listen_with_room_for_one(listener);
   std::optional<tcp_stream> got;
@@ -267,7 +267,7 @@ struct connect_to_a_full_queue {
   void check(bool completed) {
     EXPECT_EQ(got.has_value(), completed);
     // A connection that was given up does not stay in the queue.
-    const int next = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int next = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     EXPECT_EQ(next >= 0, completed);
     got.reset();
     for (const int fd : {next, before, listener}) {
