@@ -120,7 +120,8 @@ io_progress send_local_operation::step(io_operation& self) noexcept {
 }  // namespace detail
 
 detail::connect_operation<unix_stream> unix_stream::connect(std::string_view path) {
-  return {detail::sys::socket(AF_UNIX, SOCK_STREAM), socket_address::from_path(path)};
+  const socket_address at = socket_address::from_path(path);  // before there is a socket
+  return {detail::sys::socket(AF_UNIX, SOCK_STREAM), at};
 }
 
 unix_stream_pair unix_stream::pair() {
