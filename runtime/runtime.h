@@ -28,7 +28,7 @@ struct runtime_options {
   // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
   // weft-ps PID and weft-top PID show its tasks, from outside; see detail/inspection.h. Costs a thread and two
-  // descriptors a process, an allocation a task, and some ten nanoseconds a step. Also on when the
+  // descriptors a process, an allocation a task, and a few nanoseconds a step. Also on when the
   // environment variable WEFT_PS is set, to anything but 0 and the empty string.
   bool inspectable = false;
   std::string_view name = {};

@@ -19,7 +19,7 @@ bool debug_by_environment() noexcept;
 /// One line to standard error. Never throws.
 void print_report(const exception_context& context) noexcept;
 
-/// The task, which the caller holds, has ended with so many locks.
+/// The task is about to end with so many locks.
 void report_held_locks(scheduler& home, task_state& task, std::size_t count) noexcept;
 
 /// A step of the task, which the caller holds, has kept its worker for so long.

@@ -64,7 +64,7 @@ void forget(const void* lock) noexcept;
 /// Who has noted it; null: nobody. It may be ending: only its address is good for anything.
 const task_state* holder_of(const void* lock) noexcept;
 
-/// At the end of a task, which the caller holds: forgets what it has noted. How many these were.
+/// At the end of a task: forgets what it has noted. How many these were.
 std::size_t forget_all_of(const task_state& task) noexcept;
 
 }  // namespace held_locks

@@ -6,6 +6,7 @@
 #include "blocking_waiter.h"
 #include "debug_reports.h"
 #include "frame_pool.h"
+#include "held_locks.h"
 #include "io_operation.h"
 #include "open_generators.h"
 #include "step_trace.h"
@@ -86,6 +87,13 @@ void report_unretrieved(task_state& task) noexcept {
   // A handle may outlive the runtime of its task.
   if (scheduler* home = scheduler::find(task.runtime)) return home->report(context);
   print_report(context);
+}
+
+void end_locks(task_state& task) noexcept {
+  const std::size_t held = held_locks::forget_all_of(task);
+  if (held == 0) return;
+  scheduler& home = scheduler::at(task.runtime);
+  if (home.debug()) report_held_locks(home, task, held);
 }
 
 // ---- Construction -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "chaos.h"
 #include "context.h"
 #include "frame_pool.h"
+#include "held_locks.h"
 #include "interrupt_scope.h"
 #include "wait_node.h"
 
@@ -502,6 +503,8 @@ void complete(task_state& task) noexcept {
       .destroy();
   chaos::point();
   if (context_of(task) != nullptr) set_context(task, nullptr);
+  if (held_locks::watched()) [[unlikely]]
+    end_locks(task);
   const std::uint8_t runtime = task.runtime;
   const std::uint32_t before = lock_life(task);
   completion_waiter* waiters = std::exchange(task.waiters, nullptr);

@@ -214,6 +214,8 @@ void run_now(task_state& task) noexcept;
 /// the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;
 void report_unretrieved(task_state& task) noexcept;
+/// Where locks are watched, of a task whose frame is gone and whose end nobody has heard of yet.
+void end_locks(task_state& task) noexcept;
 /// In debug mode, on this thread: a coroutine that never began was destroyed; or another mistake.
 void report_unawaited(const void* frame) noexcept;
 void report_misuse(const char* what) noexcept;

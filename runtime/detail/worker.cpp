@@ -118,7 +118,6 @@ void worker::run_observed(const atomic<bool>& leave) noexcept {
 }
 
 void worker::execute_observed(task_state& task) noexcept {
-  add_handle(task);  // it may end here
   observe(task);
   const task_state* const outer = running_.load(std::memory_order_relaxed);
   running_.store(&task, std::memory_order_relaxed);
@@ -128,17 +127,10 @@ void worker::execute_observed(task_state& task) noexcept {
     execute(task);
   }
   running_.store(outer, std::memory_order_relaxed);
-  if (done(task)) end_locks(task);
-  drop_handle(task);
-}
-
-/// Of a task that has ended: nobody waits for it any more, and it should hold none.
-void worker::end_locks(task_state& task) noexcept {
-  const std::size_t held = held_locks::forget_all_of(task);
-  if (held > 0 && scheduler_.debug()) report_held_locks(scheduler_, task, held);
 }
 
 void worker::execute_timed(task_state& task) noexcept {
+  add_handle(task);  // it may end here
   const resume_point from = resume_point_of(innermost_frame(task));
   const std::uint64_t begin = now_ns();
   execute(task);
@@ -146,6 +138,7 @@ void worker::execute_timed(task_state& task) noexcept {
   if (step_trace* trace = scheduler_.trace()) trace->add(index_, begin, end, from, task);
   if (scheduler_.debug() && end - begin >= slow_step_ns)
     report_slow_step(scheduler_, task, end - begin, from);
+  drop_handle(task);
 }
 
 task_state* worker::next_shared() noexcept {

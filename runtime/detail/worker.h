@@ -131,7 +131,6 @@ class worker {
   void run_observed(const atomic<bool>& leave) noexcept;
   void execute_observed(task_state& task) noexcept;
   void execute_timed(task_state& task) noexcept;
-  void end_locks(task_state& task) noexcept;
   void flush_forks() noexcept;
   [[nodiscard]] bool has_ready() const noexcept;
   void push_ring(task_state& task) noexcept;
