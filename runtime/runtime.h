@@ -27,9 +27,9 @@ struct runtime_options {
   // Looks for mistakes and reports them to the exception handler: see the README. Also on when the
   // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
-  // weft-ps PID and weft-top PID show its tasks, from outside; see detail/inspection.h. Costs a thread and two
-  // descriptors a process, an allocation a task, and a few nanoseconds a step. Also on when the
-  // environment variable WEFT_PS is set, to anything but 0 and the empty string.
+  // weft-ps PID and weft-top PID show its tasks, from outside; see detail/inspection.h. Costs a
+  // thread and two descriptors a process, an allocation a task, and a few nanoseconds a step. Also
+  // on when the environment variable WEFT_PS is set, to anything but 0 and the empty string.
   bool inspectable = false;
   std::string_view name = {};
   // A file: what the workers do, as Chrome trace events, for ui.perfetto.dev. Written when the
