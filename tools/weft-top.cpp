@@ -4,7 +4,8 @@
 //   weft-top $!
 //
 // Each second: how many tasks there are and what they do, how often the workers went a step, slept
-// and woke each other, and what most tasks wait for. Ends with the program, or by SIGINT or SIGTERM.
+// and woke each other, and what most tasks wait for. Ends with the program, or by SIGINT or
+// SIGTERM.
 
 #include "support/arguments.h"
 #include "support/inspected_process.h"

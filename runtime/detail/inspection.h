@@ -1,6 +1,7 @@
 #pragma once
 
-// What weft-ps and weft-top ask: a socket of the process that tells anybody of the same user about its tasks.
+// What weft-ps and weft-top ask: a socket of the process that tells anybody of the same user about
+// its tasks.
 //
 // One thread serves all runtimes of the process that may be looked into, so that it answers while
 // their workers are stuck. It exists, with its two descriptors, while such a runtime does. The

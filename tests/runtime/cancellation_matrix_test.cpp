@@ -965,8 +965,8 @@ struct run_in_executor_stopped : blocking_case {
   task<> line_up() { return until_begun(); }
 };
 
-/// A call in another process waits there for a byte. Whatever became of it, the pool serves the next
-/// one.
+/// A call in another process waits there for a byte. Whatever became of it, the pool serves the
+/// next one.
 struct process_call {
   static constexpr case_traits traits{
       .completed_in_one_step = false, .has_virtual_time = false, .rounds = 8};
