@@ -1,10 +1,19 @@
 #include "buffered.h"
 
+#include "../runtime/detail/sys.h"
+#include "detail/connection_operations.h"
+
 namespace weft {
 namespace {
 
+task<tcp_stream> connect_to(socket_address to) {
+  if (to.family() != address_family::local) co_return co_await tcp_stream::connect(to);
+  const int socket = detail::sys::socket(AF_UNIX, SOCK_STREAM);
+  co_return co_await detail::connect_operation<tcp_stream>(socket, to);
+}
+
 task<connection> connect_buffered(socket_address to) {
-  tcp_stream stream = co_await tcp_stream::connect(to);
+  tcp_stream stream = co_await connect_to(to);
   co_return detail::make_connection(std::move(stream));
 }
 

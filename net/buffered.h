@@ -72,6 +72,11 @@ class buffered_reader {
   [[nodiscard]] auto read_until(std::string_view separator) {
     return start(detail::read_core::until{separator});
   }
+  /// Up to the one of several separators that ends first, and with it. They stay where they are
+  /// until it has ended. Throws as with one.
+  [[nodiscard]] auto read_until(std::span<const std::string_view> separators) {
+    return start(detail::read_core::until_any{separators});
+  }
   /// A line without its end (\n or \r\n); the last one may lack it. Empty optional at the end of
   /// the stream. Throws limit_overrun_error as read_until.
   [[nodiscard]] auto read_line() { return start(detail::read_core::line{}); }
@@ -259,7 +264,7 @@ struct connection {
   stream_writer writer;
 };
 
-/// Connects as tcp_stream::connect, with buffers.
+/// Connects as tcp_stream::connect, with buffers; also to a Unix socket ("unix:/run/my.sock").
 [[nodiscard]] task<connection> open_connection(const socket_address& to);
 [[nodiscard]] task<connection> open_connection(std::string_view host, std::uint16_t port);
 

@@ -31,7 +31,7 @@ const char* or_null(const std::string& text) noexcept {
   return text.empty() ? nullptr : text.c_str();
 }
 
-/// Waits, perhaps for seconds: on the blocking pool only.
+/// Waits, perhaps for seconds: on the threads for it only.
 std::vector<socket_address> look_up(const std::string& host, const std::string& service) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -61,7 +61,7 @@ std::optional<socket_address> numeric(std::string_view host, std::string_view se
 
 task<std::vector<socket_address>> resolve_owned(std::string host, std::string service) {
   if (const auto address = numeric(host, service)) co_return std::vector{*address};
-  co_return co_await to_thread(abandon_on_cancel, look_up, std::move(host), std::move(service));
+  co_return co_await detail::to_look_up_thread(look_up, std::move(host), std::move(service));
 }
 
 }  // namespace

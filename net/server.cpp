@@ -2,21 +2,37 @@
 
 #include "../runtime/as_result.h"
 #include "../runtime/timeout.h"
+#include "unix.h"
+
+#include <utility>
 
 namespace weft {
 
-std::vector<tcp_listener> detail::listen_for_server(const socket_address& at,
-                                                    const server_options& options) {
+namespace {
+
+detail::server_sockets listen_at_path(const socket_address& at, int backlog) {
+  auto [socket, file] = unix_listener::bind(at.host(), {.backlog = backlog}).release();
+  detail::server_sockets sockets;
+  sockets.listeners.emplace_back(std::move(socket));
+  sockets.file = std::move(file);
+  return sockets;
+}
+
+}  // namespace
+
+detail::server_sockets detail::listen_for_server(const socket_address& at,
+                                                 const server_options& options) {
   const std::size_t workers = worker_count(current_scheduler("start_server()"));
   const listen_options listening{.backlog = options.backlog,
                                  .reuse_port = options.reuse_port || options.listener_per_worker,
                                  .only_v6 = options.only_v6};
+  if (at.family() == address_family::local) return listen_at_path(at, options.backlog);
   std::vector<tcp_listener> listeners;
   listeners.push_back(tcp_listener::bind(at, listening));
   const socket_address chosen = listeners.front().local_address();
   while (options.listener_per_worker && listeners.size() < workers)
     listeners.push_back(tcp_listener::bind(chosen, listening));
-  return listeners;
+  return {.listeners = std::move(listeners), .file = {}};
 }
 
 namespace {

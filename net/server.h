@@ -2,6 +2,7 @@
 
 #include "buffered.h"
 #include "detail/server_core.h"
+#include "detail/socket_file.h"
 #include "tcp.h"
 
 #include <chrono>
@@ -76,16 +77,21 @@ concept connection_handler = stream_handler<F> || buffered_handler<F>;
 
 namespace detail {
 
-/// The listeners that the options ask for, at least one. Port 0: the first one decides for all.
-std::vector<tcp_listener> listen_for_server(const socket_address& at,
-                                            const server_options& options);
+/// Where a server listens.
+struct server_sockets {
+  std::vector<tcp_listener> listeners;  // at least one
+  socket_file file;                     // of a Unix socket
+};
+/// What the options ask for. Port 0: the first one decides for all.
+server_sockets listen_for_server(const socket_address& at, const server_options& options);
 
 /// A server with its handler, which lives until the last connection has ended.
 template <connection_handler Handler>
 class handler_core final : public server_core {
  public:
-  handler_core(Handler handler, std::vector<tcp_listener> listeners, std::size_t max_connections)
-      : server_core(std::move(listeners), max_connections), handler_(std::move(handler)) {}
+  handler_core(Handler handler, server_sockets sockets, std::size_t max_connections)
+      : server_core(std::move(sockets.listeners), max_connections, std::move(sockets.file)),
+        handler_(std::move(handler)) {}
 
  private:
   task<> serve(tcp_stream stream) override {
@@ -107,6 +113,11 @@ class handler_core final : public server_core {
 ///
 /// What a handler throws ends its connection only, and goes to the runtime's exception handler.
 /// The handler is called on any worker, from several at once when there are several.
+///
+/// `at` may be a Unix socket ("unix:/run/my.sock"): one listener, whatever the options say. Its
+/// file goes away when the server stops accepting, unless it is another one by then; a socket file
+/// at whose path nobody listens any more is replaced, and no other file.
+///
 /// Throws std::system_error ("bind 127.0.0.1:80: Address already in use"), std::logic_error outside
 /// of a runtime.
 template <connection_handler Handler>

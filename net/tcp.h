@@ -122,9 +122,11 @@ class tcp_listener {
   void close() noexcept { socket_.close(); }
   [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(socket_); }
 
+  /// For the library itself: a socket that listens, maybe at a Unix path.
+  explicit tcp_listener(detail::descriptor listening)
+      : socket_(std::move(listening)), name_(detail::local_address_of(socket_)) {}
+
  private:
-  explicit tcp_listener(detail::descriptor socket)
-      : socket_(std::move(socket)), name_(detail::local_address_of(socket_)) {}
   detail::descriptor socket_;
   detail::peer_name name_;  // its own, for errors
 };

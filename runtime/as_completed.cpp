@@ -40,7 +40,7 @@ bool completion_list::next_operation::try_now() noexcept {
 }
 
 bool completion_list::next_operation::publish() noexcept {
-  unlink = waits<leave, "as_completed()">;
+  unlink = waits<leave, "as_completed()", visit_observed>;
   const spin_guard guard(list_->lock_);
   if (list_->told_ < list_->ended_.size()) return false;
   list_->waiter_ = this;
@@ -50,6 +50,12 @@ bool completion_list::next_operation::publish() noexcept {
 std::size_t completion_list::next_operation::take() noexcept {
   const spin_guard guard(list_->lock_);
   return list_->ended_[list_->told_++];
+}
+
+void completion_list::next_operation::visit_observed(const wait_node& self, visit_function visit,
+                                                     void* context) noexcept {
+  for (const handle_observer& each : static_cast<const next_operation&>(self).list_->observers_)
+    visit(context, *each.observed);
 }
 
 unlink_result completion_list::next_operation::leave(wait_node& self) noexcept {

@@ -53,6 +53,7 @@ class [[nodiscard]] completion_list::next_operation : public leaf_operation<next
   bool publish() noexcept;
   std::size_t take() noexcept;
   static unlink_result leave(wait_node& self) noexcept;
+  static void visit_observed(const wait_node& self, visit_function visit, void* context) noexcept;
 
   completion_list* list_;
 };

@@ -4,7 +4,7 @@ namespace weft::detail {
 
 handle_set::handle_set(std::span<handle_observer> observers, on_failure policy) noexcept
     : observers_(observers), policy_(policy) {
-  unlink = waits<cancel_handles, "gather()">;
+  unlink = waits<cancel_handles, "gather()", visit_observed>;
 }
 
 bool handle_set::start(std::coroutine_handle<> parent) noexcept {
@@ -57,6 +57,12 @@ unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   if (seen == phase::woken) return unlink_result::completed;
   for (handle_observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
+}
+
+void handle_set::visit_observed(const wait_node& self, visit_function visit,
+                                void* context) noexcept {
+  for (const handle_observer& each : static_cast<const handle_set&>(self).observers_)
+    visit(context, *each.observed);
 }
 
 void handle_set::take_back(std::span<handle_observer> observers) noexcept {

@@ -173,6 +173,7 @@ class handle_set : public wait_node {
  private:
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_handles(wait_node& self) noexcept;
+  static void visit_observed(const wait_node& self, visit_function visit, void* context) noexcept;
   void settle() noexcept;
   void settle_early(task_state& failed) noexcept;
 

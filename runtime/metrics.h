@@ -9,14 +9,14 @@ namespace weft {
 struct runtime_metrics {
   std::uint64_t tasks_spawned = 0;
   std::uint64_t tasks_alive = 0;
-  std::uint64_t polls = 0;          // resumptions of tasks
-  std::uint64_t steals = 0;         // successful ones
-  std::uint64_t parks = 0;          // times a worker fell asleep
-  std::uint64_t rescues = 0;        // times an idle worker took over from one that stood still
-  std::uint64_t notifications = 0;  // times a worker woke another one
-  std::uint64_t reactor_polls = 0;  // looks at the descriptors
-  std::uint64_t timers_armed = 0;   // waiting now
-  std::uint64_t blocking_threads = 0;
+  std::uint64_t polls = 0;             // resumptions of tasks
+  std::uint64_t steals = 0;            // successful ones
+  std::uint64_t parks = 0;             // times a worker fell asleep
+  std::uint64_t rescues = 0;           // times an idle worker took over from one that stood still
+  std::uint64_t notifications = 0;     // times a worker woke another one
+  std::uint64_t reactor_polls = 0;     // looks at the descriptors
+  std::uint64_t timers_armed = 0;      // waiting now
+  std::uint64_t blocking_threads = 0;  // also those for name look-ups
 };
 
 /// In Prometheus' text format, names begin with "weft_".

@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include "detail/debug_reports.h"
+#include "detail/inspection.h"
 #include "detail/io_source.h"
 #include "detail/remote_function.h"
 #include "detail/scheduler.h"
@@ -9,7 +10,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <sstream>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 
 #include <sched.h>
 
@@ -37,6 +41,7 @@ detail::scheduler_options core_options(const runtime_options& options) {
   core.blocking_threads_max = options.max_blocking_threads;
   core.blocking_keep_alive = options.blocking_keep_alive;
   core.debug = options.debug || detail::debug_by_environment();
+  core.inspectable = options.inspectable || detail::inspectable_by_environment();
   core.on_deadlock = options.on_deadlock;
   core.deadlock_patience = options.deadlock_patience;
   core.name = options.name;
@@ -45,6 +50,16 @@ detail::scheduler_options core_options(const runtime_options& options) {
         std::make_unique<detail::step_trace>(std::string(options.trace), core.name, core.workers);
   }
   return core;
+}
+
+/// As Prometheus has them, without the comments and the prefix.
+std::string metric_lines(detail::scheduler& of) {
+  std::istringstream all(to_prometheus(static_cast<const runtime*>(of.owner())->metrics()));
+  std::string lines;
+  for (std::string line; std::getline(all, line);) {
+    if (line.starts_with("weft_")) lines += line.substr(5) + '\n';
+  }
+  return lines;
 }
 
 }  // namespace
@@ -58,8 +73,7 @@ runtime::runtime(runtime_options options)
     : core_(std::make_unique<detail::scheduler>(core_options(options))),
       shutdown_timeout_(options.shutdown_timeout),
       handle_sigint_(options.handle_sigint) {
-  core_->set_owner(this);
-  if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+  set_up(options);
 }
 
 runtime::runtime(runtime_options options, virtual_time_t)
@@ -68,8 +82,20 @@ runtime::runtime(runtime_options options, virtual_time_t)
   core.workers = 1;
   core.virtual_time = true;
   core_ = std::make_unique<detail::scheduler>(std::move(core));
+  set_up(options);
+}
+
+void runtime::set_up(const runtime_options& options) {
   core_->set_owner(this);
   if (options.exception_handler != nullptr) core_->set_exception_handler(options.exception_handler);
+  if (!core_->inspectable()) return;
+  try {
+    inspection_ = std::make_unique<detail::inspection>(*core_, metric_lines);
+  } catch (const std::system_error& error) {  // the program runs all the same
+    exception_context context;
+    context.message = error.what();
+    core_->report(context);
+  }
 }
 
 runtime::~runtime() {
@@ -126,7 +152,7 @@ runtime_metrics runtime::metrics() const {
   }
   total.tasks_spawned = core_->spawned();
   total.tasks_alive = static_cast<std::uint64_t>(std::max<std::int64_t>(0, core_->alive()));
-  total.blocking_threads = core_->blocking().threads();
+  total.blocking_threads = core_->blocking_threads();
   return total;
 }
 

@@ -27,6 +27,10 @@ struct runtime_options {
   // Looks for mistakes and reports them to the exception handler: see the README. Also on when the
   // environment variable WEFT_DEBUG is set, to anything but 0 and the empty string.
   bool debug = false;
+  // weft-ps PID and weft-top PID show its tasks, from outside; see detail/inspection.h. Costs a
+  // thread and two descriptors a process, an allocation a task, and a few nanoseconds a step. Also
+  // on when the environment variable WEFT_PS is set, to anything but 0 and the empty string.
+  bool inspectable = false;
   std::string_view name = {};
   // A file: what the workers do, as Chrome trace events, for ui.perfetto.dev. Written when the
   // runtime ends: the last million steps of each worker. Jobs of executors are not in it.
@@ -38,6 +42,8 @@ struct runtime_options {
 };
 
 namespace detail {
+
+class inspection;
 
 /// Throws std::logic_error on a worker.
 void check_not_running();
@@ -170,10 +176,12 @@ class runtime {
   [[nodiscard]] detail::scheduler& core() const noexcept { return *core_; }
   void run_untyped(detail::task_state& main);
   void check_loop_free() const;
+  void set_up(const runtime_options& options);
 
   std::unique_ptr<detail::scheduler> core_;
   std::chrono::milliseconds shutdown_timeout_;
   bool handle_sigint_ = false;
+  std::unique_ptr<detail::inspection> inspection_;  // null: weft-ps may not look
 };
 
 template <class T>

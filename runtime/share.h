@@ -57,7 +57,8 @@ class shared_wait : public join_operation {
 
  protected:
   explicit shared_wait(std::shared_ptr<shared_work> work) noexcept
-      : join_operation(nullptr, waits<leave_or_cancel, "a shared task">), work_(std::move(work)) {}
+      : join_operation(nullptr, waits<leave_or_cancel, "a shared task", visit_child>),
+        work_(std::move(work)) {}
   shared_wait(shared_wait&&) noexcept = default;
   shared_wait& operator=(shared_wait&&) = delete;
   ~shared_wait() { end_wait(); }

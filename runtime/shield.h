@@ -12,7 +12,9 @@ template <class T>
 class [[nodiscard]] shield_awaiter : public join_operation {
  public:
   explicit shield_awaiter(task_state* child) noexcept
-      : join_operation(child, waits<join_operation::leave_child, "a shielded task">) {}
+      : join_operation(
+            child,
+            waits<join_operation::leave_child, "a shielded task", join_operation::visit_child>) {}
   [[nodiscard]] T await_resume() {
     if (outcome != wait_outcome::completed) [[unlikely]]
       throw_interrupted(outcome);

@@ -199,6 +199,11 @@ unlink_result join_operation::leave_child(wait_node& self) noexcept {
   return remove_waiter(*join.child_, join) ? unlink_result::removed : unlink_result::completed;
 }
 
+void join_operation::visit_child(const wait_node& self, visit_function visit,
+                                 void* context) noexcept {
+  visit(context, *static_cast<const join_operation&>(self).child_);
+}
+
 void deliver_request() {
   task_state& task = *here.task;
   if (!interrupted(task)) [[likely]]

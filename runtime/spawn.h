@@ -77,6 +77,7 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   join_operation(task_state* child, const wait_kind& how) noexcept : child_(child), how_(how) {}
   static unlink_result leave_child(wait_node& self) noexcept;
   static unlink_result cancel_child(wait_node& self) noexcept;
+  static void visit_child(const wait_node& self, visit_function visit, void* context) noexcept;
 
   task_state* child_;
 
@@ -88,7 +89,7 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   [[nodiscard]] bool can_wait() const noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 
-  unlink_function how_ = waits<cancel_child, "a task">;
+  unlink_function how_ = waits<cancel_child, "a task", visit_child>;
 };
 
 }  // namespace detail

@@ -180,7 +180,7 @@ bool task_group::join::try_now() noexcept {
 }
 
 bool task_group::join::publish() noexcept {
-  unlink = detail::waits<cancel_wait, "the end of a task_group">;
+  unlink = detail::waits<cancel_wait, "the end of a task_group", visit_children>;
   const spin_guard guard(group_.lock_);
   if (group_.all_ended()) return false;
   group_.joiner_ = this;
@@ -195,6 +195,16 @@ unlink_result task_group::join::cancel_wait(detail::wait_node& self) noexcept {
   }
   group.abort();
   return unlink_result::forwarded;
+}
+
+void task_group::join::visit_children(const detail::wait_node& self, detail::visit_function visit,
+                                      void* context) noexcept {
+  task_group& group = static_cast<const join&>(self).group_;
+  const spin_guard guard(group.lock_);
+  for (auto* list : {&group.children_, &group.cancelled_children_}) {
+    for (task_group::member* each = list->front(); each != nullptr; each = list->after(*each))
+      visit(context, *each->child);
+  }
 }
 
 /// The body has ended: from now on nobody interrupts the owner on our behalf. True if somebody had.

@@ -73,6 +73,8 @@ class task_group {
 
    private:
     static detail::unlink_result cancel_wait(detail::wait_node& self) noexcept;
+    static void visit_children(const detail::wait_node& self, detail::visit_function visit,
+                               void* context) noexcept;
     task_group& group_;
   };
 

@@ -6,23 +6,25 @@
 #include "error.h"
 
 #include <cerrno>
+#include <string>
 
 namespace weft::detail {
 namespace {
 
-blocking_pool& pool_of(const task_state& task) noexcept {
-  return scheduler::at(task.runtime).blocking();
+blocking_pool& pool_of(const task_state& task, const blocking_job& job) noexcept {
+  return scheduler::at(task.runtime).blocking(job.kind);
 }
 
-void check_accepted(job_state state) {
-  if (state == job_state::refused)
-    throw_system_error(EAGAIN, "to_thread: no thread could be started " + thread_needs());
+void check_accepted(job_state state, const blocking_job& job) {
+  if (state != job_state::refused) return;
+  const std::string operation = job.kind == call_kind::look_up ? "resolve" : "to_thread";
+  throw_system_error(EAGAIN, operation + ": no thread could be started " + thread_needs());
 }
 
 /// A task that is to be interrupted anyway sends nothing: its wait ends as soon as it begins.
 job_state send(task_state& task, blocking_job& job) noexcept {
   if (interrupted(task)) return job_state::unsent;
-  return pool_of(task).submit(job) ? job_state::sent : job_state::refused;
+  return pool_of(task, job).submit(job) ? job_state::sent : job_state::refused;
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ bool thread_wait::publish() noexcept {
 }
 
 void thread_wait::take() const {
-  check_accepted(state_);
+  check_accepted(state_, *this);
 }
 
 void thread_wait::run_here(blocking_job& self) noexcept {
@@ -50,7 +52,7 @@ void thread_wait::run_here(blocking_job& self) noexcept {
 
 unlink_result thread_wait::withdraw_or_stop(wait_node& self) noexcept {
   auto& wait = static_cast<thread_wait&>(self);
-  if (wait.state_ == job_state::unsent || pool_of(*wait.task).withdraw(wait))
+  if (wait.state_ == job_state::unsent || pool_of(*wait.task, wait).withdraw(wait))
     return unlink_result::removed;
   wait.request_stop_(wait);
   return unlink_result::completed;
@@ -83,7 +85,11 @@ void abandonable_job::drop_reference() noexcept {
 }
 
 bool abandonable_wait::publish() noexcept {
-  unlink = waits<withdraw_or_abandon, "to_thread()">;
+  if (job_->kind == call_kind::look_up) {
+    unlink = waits<withdraw_or_abandon, "resolve()">;
+  } else {
+    unlink = waits<withdraw_or_abandon, "to_thread()">;
+  }
   job_->task = task;
   job_->values = share_context(*task);
   job_->references.store(2, std::memory_order_relaxed);  // published with the job
@@ -94,14 +100,14 @@ bool abandonable_wait::publish() noexcept {
 }
 
 void abandonable_wait::take() const {
-  check_accepted(state_);
+  check_accepted(state_, *job_);
 }
 
 unlink_result abandonable_wait::withdraw_or_abandon(wait_node& self) noexcept {
   auto& wait = static_cast<abandonable_wait&>(self);
   if (wait.state_ == job_state::unsent) return unlink_result::removed;
   abandonable_job& job = *wait.job_;
-  if (pool_of(*wait.task).withdraw(job)) {
+  if (pool_of(*wait.task, job).withdraw(job)) {
     job.drop_reference();
     return unlink_result::removed;
   }

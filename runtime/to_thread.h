@@ -227,8 +227,10 @@ class [[nodiscard]] abandonable_operation : public abandonable_wait {
   using value_type = job_value_t<F, Args...>;
 
   template <class G, class... A>
-  explicit abandonable_operation(std::in_place_t, G&& f, A&&... args)
-      : abandonable_wait(new job(std::forward<G>(f), std::forward<A>(args)...)) {}
+  explicit abandonable_operation(call_kind kind, G&& f, A&&... args)
+      : abandonable_wait(new job(std::forward<G>(f), std::forward<A>(args)...)) {
+    job_->kind = kind;
+  }
 
   [[nodiscard]] value_type await_resume() {
     if (outcome != wait_outcome::completed) [[unlikely]]
@@ -290,8 +292,8 @@ detail::thread_operation_of<F, Args...> to_thread(F&& f, Args&&... args) {
 template <class F, class... Args>
   requires blocking_job<F, Args...> && safe_in_await<F>
 detail::abandonable_operation_of<F, Args...> to_thread(abandon_on_cancel_t, F&& f, Args&&... args) {
-  return detail::abandonable_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
-                                                      std::forward<Args>(args)...);
+  return detail::abandonable_operation_of<F, Args...>(
+      detail::call_kind::general, std::forward<F>(f), std::forward<Args>(args)...);
 }
 template <class F, class... Args>
   requires blocking_job<F, Args...> && (!safe_in_await<F>)
@@ -299,8 +301,21 @@ template <class F, class... Args>
     "g++ < 13 destroys this lambda twice inside co_await: name it and pass the name or "
     "std::ref(it)")]]
 detail::abandonable_operation_of<F, Args...> to_thread(abandon_on_cancel_t, F&& f, Args&&... args) {
-  return detail::abandonable_operation_of<F, Args...>(std::in_place, std::forward<F>(f),
-                                                      std::forward<Args>(args)...);
+  return detail::abandonable_operation_of<F, Args...>(
+      detail::call_kind::general, std::forward<F>(f), std::forward<Args>(args)...);
 }
+
+namespace detail {
+
+/// For net: to_thread(abandon_on_cancel, f, args...) on the threads for name look-ups, of which
+/// there are 32 at most.
+template <class F, class... Args>
+  requires weft::blocking_job<F, Args...> && safe_in_await<F>
+abandonable_operation_of<F, Args...> to_look_up_thread(F&& f, Args&&... args) {
+  return abandonable_operation_of<F, Args...>(call_kind::look_up, std::forward<F>(f),
+                                              std::forward<Args>(args)...);
+}
+
+}  // namespace detail
 
 }  // namespace weft

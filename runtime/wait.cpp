@@ -11,7 +11,7 @@ wait_operation::wait_operation(std::vector<handle_observer> observers, return_wh
                                clock::duration limit)
     : observers_(std::move(observers)), when_(when), time_(limit) {
   if (observers_.empty()) throw std::invalid_argument("wait() for no tasks");
-  unlink = waits<leave, "wait()">;
+  unlink = waits<leave, "wait()", visit_observed>;
 }
 
 wait_operation::wait_operation(wait_operation&& other) noexcept
@@ -84,6 +84,12 @@ void wait_operation::on_limit(timer_node& self) noexcept {
 unlink_result wait_operation::leave(wait_node& self) noexcept {
   return static_cast<wait_operation&>(self).settle() ? unlink_result::removed
                                                      : unlink_result::completed;
+}
+
+void wait_operation::visit_observed(const wait_node& self, visit_function visit,
+                                    void* context) noexcept {
+  for (const handle_observer& each : static_cast<const wait_operation&>(self).observers_)
+    visit(context, *each.observed);
 }
 
 /// When it returns, neither a task nor the limit knows of us.

@@ -49,6 +49,7 @@ class [[nodiscard]] wait_operation : public wait_node {
   static void on_handle_done(completion_waiter& self, task_state& child) noexcept;
   static void on_limit(timer_node& self) noexcept;
   static unlink_result leave(wait_node& self) noexcept;
+  static void visit_observed(const wait_node& self, visit_function visit, void* context) noexcept;
   [[nodiscard]] bool settle() noexcept;
   void stop_all() noexcept;
 

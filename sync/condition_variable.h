@@ -46,7 +46,11 @@ class condition_wait : public wait_node {
   /// Requires: check_guard() did not throw.
   void begin() noexcept;
   [[nodiscard]] bool was_cancelled() const noexcept { return cancelled_; }
-  /// The lock is held again: throws what the wait was cancelled with, if it was.
+  /// The lock is held again.
+  void end() noexcept {
+    if (mutex_ != nullptr) mutex_->note_holder();
+  }
+  /// Throws what the wait was cancelled with, if it was.
   void check_cancelled();
 
  private:
@@ -140,7 +144,10 @@ class [[nodiscard]] condition_variable::wait_operation : public detail::conditio
     return false;
   }
   bool await_suspend(std::coroutine_handle<> waiter) noexcept;
-  void await_resume() { check_cancelled(); }
+  void await_resume() {
+    end();
+    check_cancelled();
+  }
 };
 
 /// Awaitable of void. The predicate is tested before the coroutine is resumed (retry_node), so a
@@ -171,6 +178,7 @@ class [[nodiscard]] condition_variable::wait_until_operation : public detail::co
     return !wait_again();
   }
   void await_resume() {
+    end();
     if (failure_) std::rethrow_exception(failure_);
     check_cancelled();
   }

@@ -9,7 +9,15 @@ void mutex::unlock() {
   if (!release()) detail::throw_invalid_state("unlock of a mutex that is not locked");
 }
 
+void mutex::note_holder_slowly() noexcept {
+  if (!detail::held_locks::note(this)) return;
+  const std::uint32_t before = word_.lock();
+  word_.unlock(before | is_noted);
+}
+
 bool mutex::release_slowly() noexcept {
+  // The bit is set and cleared by who holds the mutex, and that is us.
+  if ((word_.load() & is_noted) != 0) detail::held_locks::forget(this);
   const std::uint32_t before = word_.lock();
   if ((before & is_locked) == 0) {
     word_.unlock(before);
@@ -51,6 +59,12 @@ bool mutex::remove(detail::wait_node& waiter) noexcept {
 detail::unlink_result mutex::lock_operation::take_out(detail::wait_node& self) noexcept {
   const bool waited = static_cast<lock_operation&>(self).mutex_->remove(self);
   return waited ? detail::unlink_result::removed : detail::unlink_result::completed;
+}
+
+void mutex::lock_operation::visit_holder(const detail::wait_node& self,
+                                         detail::visit_function visit, void* context) noexcept {
+  const mutex* const wanted = static_cast<const lock_operation&>(self).mutex_;
+  if (const auto* holder = detail::held_locks::holder_of(wanted)) visit(context, *holder);
 }
 
 }  // namespace weft

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../runtime/detail/held_locks.h"
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/wait_node.h"
 #include "detail/guarded_word.h"
@@ -72,7 +73,9 @@ class mutex {
 
   /// Locks the mutex if it is free; else the guard is empty. Never waits.
   lock_guard try_lock() noexcept {
-    return lock_guard(word_.take(free, is_locked) ? this : nullptr);
+    if (!word_.take(free, is_locked)) return {};
+    note_holder();
+    return lock_guard(this);
   }
 
   /// Unlocks, whoever locked it; a guard does this by itself. Throws invalid_state_error when the
@@ -86,11 +89,19 @@ class mutex {
   friend class lock_guard;
   friend class detail::condition_wait;
 
-  // Bits of word_. is_waited_for: waiters_ is not empty, and then the mutex is locked.
+  // Bits of word_. is_waited_for: waiters_ is not empty, and then the mutex is locked. is_noted: it
+  // is locked, and its holder stands in detail::held_locks.
   static constexpr std::uint32_t free = 0;
   static constexpr std::uint32_t is_locked = 2;
   static constexpr std::uint32_t is_waited_for = 4;
+  static constexpr std::uint32_t is_noted = 8;
 
+  /// The running task has locked it.
+  void note_holder() noexcept {
+    if (detail::held_locks::watched()) [[unlikely]]
+      note_holder_slowly();
+  }
+  void note_holder_slowly() noexcept;
   /// False if it was not locked.
   bool release() noexcept { return word_.give(is_locked, free) || release_slowly(); }
   bool release_slowly() noexcept;
@@ -106,7 +117,7 @@ class mutex {
 class [[nodiscard]] mutex::lock_operation : public detail::leaf_operation<lock_operation> {
  public:
   explicit lock_operation(mutex& wanted) noexcept : mutex_(&wanted) {
-    unlink = detail::waits<take_out, "mutex::lock()">;
+    unlink = detail::waits<take_out, "mutex::lock()", visit_holder>;
     outcome = detail::wait_outcome::cancelled;  // nothing is granted yet
   }
   lock_operation(lock_operation&&) noexcept = default;
@@ -121,10 +132,15 @@ class [[nodiscard]] mutex::lock_operation : public detail::leaf_operation<lock_o
     return true;
   }
   bool publish() noexcept { return mutex_->grant_or_queue(*this) != attempt::granted; }
-  lock_guard take() noexcept { return lock_guard(std::exchange(mutex_, nullptr)); }
+  lock_guard take() noexcept {
+    mutex_->note_holder();
+    return lock_guard(std::exchange(mutex_, nullptr));
+  }
 
  private:
   static detail::unlink_result take_out(detail::wait_node& self) noexcept;
+  static void visit_holder(const detail::wait_node& self, detail::visit_function visit,
+                           void* context) noexcept;
 
   mutex* mutex_;
 };

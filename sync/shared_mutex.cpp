@@ -19,7 +19,9 @@ void lock_guard::unlock_shared_mutex() noexcept {
 }
 
 lock_guard shared_mutex::try_lock() noexcept {
-  return lock_guard(try_enter(mode::exclusive) ? this : nullptr);
+  if (!try_enter(mode::exclusive)) return {};
+  note_writer();
+  return lock_guard(this);
 }
 
 shared_lock_guard shared_mutex::try_lock_shared() noexcept {
@@ -45,6 +47,7 @@ bool shared_mutex::try_enter(mode wanted) noexcept {
 }
 
 void shared_mutex::leave(mode held) noexcept {
+  if (held == mode::exclusive && detail::held_locks::watched()) detail::held_locks::forget(this);
   detail::wake_list woken;
   {
     const detail::spin_guard guard(lock_);
@@ -117,6 +120,12 @@ detail::unlink_result shared_mutex::waiter::take_out(detail::wait_node& self) no
   const detail::unlink_result result = detail::unlink_under(owner.lock_, gone);
   if (result == detail::unlink_result::removed) owner.grant_after_removal();
   return result;
+}
+
+void shared_mutex::waiter::visit_writer(const detail::wait_node& self, detail::visit_function visit,
+                                        void* context) noexcept {
+  const shared_mutex* const wanted = static_cast<const waiter&>(self).mutex_;
+  if (const auto* writer = detail::held_locks::holder_of(wanted)) visit(context, *writer);
 }
 
 }  // namespace weft

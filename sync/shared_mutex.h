@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../runtime/detail/held_locks.h"
 #include "../runtime/detail/intrusive_list.h"
 #include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
@@ -87,6 +88,11 @@ class shared_mutex {
   }
   void enter(mode wanted) noexcept;
   bool try_enter(mode wanted) noexcept;
+  /// The running task has locked it for writing. Who reads is not noted.
+  void note_writer() noexcept {
+    if (detail::held_locks::watched()) [[unlikely]]
+      (void)detail::held_locks::note(this);
+  }
   void leave(mode held) noexcept;
   void grant(detail::wake_list& woken) noexcept;
   void grant_after_removal() noexcept;
@@ -112,7 +118,7 @@ class shared_mutex::waiter : public detail::leaf_operation<waiter> {
 
  protected:
   waiter(shared_mutex& wanted, mode how) noexcept : mutex_(&wanted), mode_(how) {
-    unlink = detail::waits<take_out, "shared_mutex::lock()">;
+    unlink = detail::waits<take_out, "shared_mutex::lock()", visit_writer>;
     outcome = detail::wait_outcome::cancelled;  // nothing is granted yet
   }
   shared_mutex* release() noexcept { return std::exchange(mutex_, nullptr); }
@@ -120,6 +126,8 @@ class shared_mutex::waiter : public detail::leaf_operation<waiter> {
  private:
   friend class shared_mutex;
   static detail::unlink_result take_out(detail::wait_node& self) noexcept;
+  static void visit_writer(const detail::wait_node& self, detail::visit_function visit,
+                           void* context) noexcept;
 
   shared_mutex* mutex_;
   mode mode_;
@@ -129,7 +137,11 @@ class shared_mutex::waiter : public detail::leaf_operation<waiter> {
 class [[nodiscard]] shared_mutex::lock_operation : public waiter {
  public:
   explicit lock_operation(shared_mutex& wanted) noexcept : waiter(wanted, mode::exclusive) {}
-  lock_guard take() noexcept { return lock_guard(release()); }
+  lock_guard take() noexcept {
+    shared_mutex* const locked = release();
+    locked->note_writer();
+    return lock_guard(locked);
+  }
   lock_guard await_resume() {
     waiter::await_resume();
     return take();

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <span>
 #include <stdexcept>
 
 namespace weft::detail {
@@ -153,32 +154,58 @@ std::optional<std::string> read_core::exactly::try_now(read_core& core) const {
 
 namespace {
 
-/// Where the separator begins; npos: not in what is there, and `scanned` says up to where. Throws
-/// limit_overrun_error.
-std::size_t find_end(const read_core& core, std::string_view separator, std::size_t& scanned) {
+/// Where a separator is.
+struct separator_place {
+  std::size_t begin = std::string_view::npos;
+  std::size_t end = std::string_view::npos;
+};
+
+/// The separator that ends first; npos: none is in what is there, and `scanned` says up to where.
+/// Throws limit_overrun_error.
+separator_place find_end(const read_core& core, std::span<const std::string_view> separators,
+                         std::size_t& scanned) {
   const std::string_view bytes = core.bytes.view();
-  const std::size_t found = bytes.find(separator, scanned);
-  if (found == std::string_view::npos) {
-    scanned = bytes.size() < separator.size() ? 0 : bytes.size() - separator.size() + 1;
+  separator_place found;
+  std::size_t longest = 0;
+  for (const std::string_view each : separators) {
+    longest = std::max(longest, each.size());
+    const std::size_t begin = bytes.find(each, scanned);
+    if (begin != std::string_view::npos && begin + each.size() < found.end)
+      found = {.begin = begin, .end = begin + each.size()};
+  }
+  if (found.end == std::string_view::npos) {
+    scanned = bytes.size() < longest ? 0 : bytes.size() - longest + 1;
     if (scanned > core.limit) throw limit_overrun_error("no separator within the limit", scanned);
-  } else if (found > core.limit) {
-    throw limit_overrun_error("the separator comes after the limit", found);
+  } else if (found.begin > core.limit) {
+    throw limit_overrun_error("the separator comes after the limit", found.begin);
   }
   return found;
+}
+
+std::optional<std::string> take_until(read_core& core, std::span<const std::string_view> separators,
+                                      std::size_t& scanned) {
+  const auto is_empty = [](std::string_view each) { return each.empty(); };
+  if (separators.empty() || std::ranges::any_of(separators, is_empty))
+    throw std::invalid_argument("read_until: the separator is empty");
+  const separator_place found = find_end(core, separators, scanned);
+  if (found.end != std::string_view::npos) return core.bytes.take(found.end);
+  if (!core.ended) return std::nullopt;
+  throw incomplete_read_error(core.bytes.take(core.bytes.size()), 0);
 }
 
 }  // namespace
 
 std::optional<std::string> read_core::until::try_now(read_core& core) {
-  if (separator.empty()) throw std::invalid_argument("read_until: the separator is empty");
-  const std::size_t found = find_end(core, separator, scanned);
-  if (found != std::string_view::npos) return core.bytes.take(found + separator.size());
-  if (!core.ended) return std::nullopt;
-  throw incomplete_read_error(core.bytes.take(core.bytes.size()), 0);
+  return take_until(core, {&separator, 1}, scanned);
+}
+
+std::optional<std::string> read_core::until_any::try_now(read_core& core) {
+  return take_until(core, separators, scanned);
 }
 
 std::optional<std::optional<std::string>> read_core::line::try_now(read_core& core) {
-  const std::size_t found = find_end(core, "\n", scanned);
+  constexpr std::string_view end_of_line = "\n";
+  const std::size_t found = find_end(core, {&end_of_line, 1}, scanned).begin;
   if (found == std::string_view::npos) {
     if (!core.ended) return std::nullopt;
     if (core.bytes.empty()) return std::make_optional<std::optional<std::string>>();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -98,6 +99,12 @@ struct read_core {
     using value_type = std::string;
     std::string_view separator;
     std::size_t scanned = 0;  // the separator does not begin before this
+    std::optional<std::string> try_now(read_core& core);
+  };
+  struct until_any {
+    using value_type = std::string;
+    std::span<const std::string_view> separators;
+    std::size_t scanned = 0;  // none of them begins before this
     std::optional<std::string> try_now(read_core& core);
   };
   struct line {

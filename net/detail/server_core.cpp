@@ -15,9 +15,11 @@ task<> fail_with(std::exception_ptr error) {
 
 }  // namespace
 
-server_core::server_core(std::vector<tcp_listener> listeners, std::size_t max_connections)
+server_core::server_core(std::vector<tcp_listener> listeners, std::size_t max_connections,
+                         socket_file file)
     : address_(listeners.front().local_address()),
       max_connections_(max_connections),
+      file_(std::move(file)),
       accepting_(listeners.size()) {
   doors_.reserve(listeners.size());
   for (tcp_listener& each : listeners) doors_.emplace_back(std::move(each));
@@ -150,6 +152,7 @@ void server_core::ended(connection& record) noexcept {
 }
 
 void server_core::accepting_ended(door& at) noexcept {
+  file_.remove();  // of the only door
   at.listener.close();
   stop_accepting();
   const std::lock_guard guard(mutex_);

@@ -18,6 +18,7 @@
 #include "../../runtime/spawn.h"
 #include "../../sync/event.h"
 #include "../tcp.h"
+#include "socket_file.h"
 
 #include <cstddef>
 #include <memory>
@@ -29,8 +30,10 @@ namespace weft::detail {
 
 class server_core : public std::enable_shared_from_this<server_core> {
  public:
-  /// One listener, or as many as there are workers.
-  server_core(std::vector<tcp_listener> listeners, std::size_t max_connections);
+  /// One listener, or as many as there are workers. `file`: of a Unix socket; it is removed when
+  /// accepting ends.
+  server_core(std::vector<tcp_listener> listeners, std::size_t max_connections,
+              socket_file file = {});
   server_core(const server_core&) = delete;
   server_core& operator=(const server_core&) = delete;
   virtual ~server_core() = default;
@@ -94,6 +97,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   const std::size_t max_connections_;
 
   std::vector<door> doors_;  // does not grow
+  socket_file file_;         // of the one door, if there is one; its accepting task's
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   intrusive_list<connection> list_;

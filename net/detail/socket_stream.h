@@ -69,6 +69,10 @@ class socket_stream {
   /// For system calls that this type does not know; the descriptor stays ours.
   [[nodiscard]] int native_handle() const noexcept { return socket_.fd(); }
 
+  /// For the library's other operations.
+  [[nodiscard]] io_source* source() const noexcept { return socket_.source(); }
+  [[nodiscard]] const peer_name& peer() const noexcept { return peer_; }
+
  protected:
   void set_option(int level, int name, int value, const char* what);
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Threads for blocking calls: to_thread, name resolution, file operations.
+// Threads for blocking calls: to_thread and file operations. A runtime has a second pool for name
+// look-ups: they do not wait behind calls of the program, nor these behind servers that are silent.
 //
 // A job is an intrusive node in the object that waits for it, so submitting allocates nothing. Jobs
 // lie in one queue, first in first out, without bound in the pool itself: each belongs to a task
@@ -28,15 +29,20 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace weft::detail {
+
+/// What a call is for; each kind has a pool of its own in a runtime.
+enum class call_kind : std::uint8_t { general, look_up };
 
 /// One call to make. run() happens once, on a pool thread; the job may be gone when it returns.
 struct blocking_job : list_node {
   void (*run)(blocking_job& self) noexcept = nullptr;
   /// It owns what it uses: nobody has to wait for it when the pool stops.
   bool self_contained = false;
+  call_kind kind = call_kind::general;  // chooses the pool
 };
 
 class blocking_pool {

@@ -16,7 +16,7 @@ void child_frame::start(completion_waiter& waiter) noexcept {
 
 child_set::child_set(std::span<child_frame> children, on_failure policy) noexcept
     : children_(children), policy_(policy) {
-  unlink = waits<cancel_children, "gather()">;
+  unlink = waits<cancel_children, "gather()", visit_children>;
   on_done = on_child_done;
 }
 
@@ -64,6 +64,12 @@ unlink_result child_set::cancel_children(wait_node& self) noexcept {
   if (set.pending_.load(std::memory_order_acquire) == 0) return unlink_result::completed;
   set.cancel_all(nullptr);
   return unlink_result::forwarded;
+}
+
+void child_set::visit_children(const wait_node& self, visit_function visit,
+                               void* context) noexcept {
+  for (const child_frame& child : static_cast<const child_set&>(self).children_)
+    visit(context, child.state());
 }
 
 void child_set::check() {

@@ -72,6 +72,7 @@ class child_set : public wait_node, public completion_waiter {
  private:
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_children(wait_node& self) noexcept;
+  static void visit_children(const wait_node& self, visit_function visit, void* context) noexcept;
   void cancel_all(const task_state* except) noexcept;
 
   std::span<child_frame> children_;

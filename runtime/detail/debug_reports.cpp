@@ -68,6 +68,19 @@ void print_report(const exception_context& context) noexcept {
   }
 }
 
+void report_held_locks(scheduler& home, task_state& task, std::size_t count) noexcept {
+  try {
+    const std::string locks = count == 1 ? "a lock" : std::to_string(count) + " locks";
+    const std::string message =
+        name_of(task) + " has ended and still holds " + locks + ": its guard has outlived it";
+    exception_context context;
+    context.message = message;
+    context.task = id_of(task);
+    home.report(context);
+  } catch (...) {  // out of memory: it is not told
+  }
+}
+
 void report_slow_step(scheduler& home, task_state& task, std::uint64_t took_ns,
                       const resume_point& from) noexcept {
   try {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace weft {
@@ -17,6 +18,9 @@ bool debug_by_environment() noexcept;
 
 /// One line to standard error. Never throws.
 void print_report(const exception_context& context) noexcept;
+
+/// The task is about to end with so many locks.
+void report_held_locks(scheduler& home, task_state& task, std::size_t count) noexcept;
 
 /// A step of the task, which the caller holds, has kept its worker for so long.
 void report_slow_step(scheduler& home, task_state& task, std::uint64_t took_ns,

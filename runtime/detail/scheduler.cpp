@@ -6,12 +6,14 @@
 #include "blocking_waiter.h"
 #include "debug_reports.h"
 #include "frame_pool.h"
+#include "held_locks.h"
 #include "io_operation.h"
 #include "open_generators.h"
 #include "step_trace.h"
 #include "sys.h"
 #include "wait_node.h"
 
+#include <algorithm>
 #include <cassert>
 #include <limits>
 #include <new>
@@ -87,17 +89,27 @@ void report_unretrieved(task_state& task) noexcept {
   print_report(context);
 }
 
+void end_locks(task_state& task) noexcept {
+  const std::size_t held = held_locks::forget_all_of(task);
+  if (held == 0) return;
+  scheduler& home = scheduler::at(task.runtime);
+  if (home.debug()) report_held_locks(home, task, held);
+}
+
 // ---- Construction -------------------------------------------------------------------------------
 
 scheduler::scheduler(scheduler_options options)
     : index_(register_scheduler(*this)),
       virtual_time_(options.virtual_time),
       debug_(options.debug),
+      inspectable_(options.inspectable),
       trace_(std::move(options.trace)),
+      lock_watch_(observed()),
       on_deadlock_(options.on_deadlock),
       deadlock_patience_(options.deadlock_patience),
       name_(std::move(options.name)),
-      blocking_(options.blocking_threads_max, options.blocking_keep_alive) {
+      blocking_(options.blocking_threads_max, options.blocking_keep_alive),
+      look_ups_(options.look_up_threads_max, options.blocking_keep_alive) {
   try {
     if (on_deadlock_ == deadlock_action::by_mode)
       on_deadlock_ = debug_ ? deadlock_action::report : deadlock_action::ignore;
@@ -122,7 +134,8 @@ void scheduler::make_workers(unsigned count) {
 }
 
 scheduler::~scheduler() {
-  (void)blocking_.stop(std::chrono::steady_clock::now());
+  for (blocking_pool* each : {&blocking_, &look_ups_})
+    (void)each->stop(std::chrono::steady_clock::now());
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
@@ -292,7 +305,7 @@ bool scheduler::stands_still() noexcept {
     if (each->timers().size_approx() > 0 || (!single() && !each->asleep())) return false;
   }
   // acquire: see away.
-  return away(index_).load(std::memory_order_acquire) == 0 && blocking_.pending() == 0 &&
+  return away(index_).load(std::memory_order_acquire) == 0 && blocking_pending() == 0 &&
          !io_source::anyone_waits();
 }
 
@@ -428,14 +441,17 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
 }
 
 void scheduler::stop_blocking(std::chrono::steady_clock::time_point until) {
-  const std::size_t left = blocking_.stop(until);
-  if (left == 0) return;
-  const std::string message =
-      "calls of to_thread(abandon_on_cancel, ...) that still run after the shutdown time-out: " +
-      std::to_string(left);
-  exception_context context;
-  context.message = message;
-  report(context);
+  const auto stop = [&](blocking_pool& pool, const char* calls) {
+    const std::size_t left = pool.stop(until);
+    if (left == 0) return;
+    const std::string message =
+        std::string(calls) + " that still run after the shutdown time-out: " + std::to_string(left);
+    exception_context context;
+    context.message = message;
+    report(context);
+  };
+  stop(blocking_, "calls of to_thread(abandon_on_cancel, ...)");
+  stop(look_ups_, "name look-ups");
 }
 
 bool scheduler::shutdown(std::chrono::milliseconds timeout) {
@@ -487,6 +503,12 @@ void scheduler::destroy_survivors() {
     (void)await_round(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   }
   destroying_.store(false, std::memory_order_relaxed);
+}
+
+bool scheduler::runs(const task_state& task) const noexcept {
+  if (here.task == &task) return true;
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](const auto& each) { return each->runs(task); });
 }
 
 std::string scheduler::describe_tasks() {

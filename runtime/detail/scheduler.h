@@ -1,17 +1,18 @@
 #pragma once
 
-// All workers of a runtime, and what they share: the idle set, the blocking pool, the clock. What
+// All workers of a runtime, and what they share: the idle set, the blocking pools, the clock. What
 // users see of it is runtime.h.
 //
 // Start: the constructor makes the workers; with two or more, each runs on a thread of its own from
 // then on. With one, the thread that calls run() is the worker while it runs.
 // Stop: shutdown() cancels and awaits what is left, in rounds, because clean-up code may spawn; it
-// closes the generators that are still open, one after the other; then the blocking pool is joined,
-// then the workers.
+// closes the generators that are still open, one after the other; then the blocking pools are
+// joined, then the workers.
 
 #include "../debug.h"
 #include "blocking_pool.h"
 #include "deadlock_watch.h"
+#include "held_locks.h"
 #include "step_trace.h"
 #include "threads.h"
 #include "worker.h"
@@ -32,9 +33,11 @@ namespace weft::detail {
 struct scheduler_options {
   unsigned workers = 1;
   std::size_t blocking_threads_max = 512;
+  std::size_t look_up_threads_max = 32;
   std::chrono::milliseconds blocking_keep_alive{10'000};
   bool virtual_time = false;
   bool debug = false;
+  bool inspectable = false;  // weft-ps may look into it
   deadlock_action on_deadlock = deadlock_action::ignore;
   std::chrono::milliseconds deadlock_patience{1'000};
   std::string name = {};
@@ -69,7 +72,16 @@ class scheduler {
   [[nodiscard]] bool all_asleep_but(unsigned worker) const noexcept {
     return (idle_.sleepers() | std::uint64_t{1} << worker) == everyone();
   }
-  blocking_pool& blocking() noexcept { return blocking_; }
+  blocking_pool& blocking(call_kind kind) noexcept {
+    return kind == call_kind::look_up ? look_ups_ : blocking_;
+  }
+  /// Of both pools: threads, and calls queued or running.
+  [[nodiscard]] std::size_t blocking_threads() const noexcept {
+    return blocking_.threads() + look_ups_.threads();
+  }
+  [[nodiscard]] std::size_t blocking_pending() const noexcept {
+    return blocking_.pending() + look_ups_.pending();
+  }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   /// Queues a task from a thread that is none of our workers: where it ran last, for its data is
@@ -121,6 +133,11 @@ class scheduler {
   [[nodiscard]] step_trace* trace() const noexcept { return trace_.get(); }
   /// Somebody wants to know how long each step takes.
   [[nodiscard]] bool times_steps() const noexcept { return debug_ || trace_ != nullptr; }
+  [[nodiscard]] bool inspectable() const noexcept { return inspectable_; }
+  /// Somebody wants to know which tasks run, and who has spawned whom.
+  [[nodiscard]] bool observed() const noexcept { return inspectable_ || times_steps(); }
+  /// Does one of our workers run it, as far as is known? Any thread; a snapshot.
+  [[nodiscard]] bool runs(const task_state& task) const noexcept;
   [[nodiscard]] clock::time_point* virtual_clock() noexcept {
     return virtual_time_ ? &virtual_now_ : nullptr;
   }
@@ -189,7 +206,9 @@ class scheduler {
   std::uint8_t index_;
   bool virtual_time_;
   bool debug_;
+  bool inspectable_;
   const std::unique_ptr<step_trace> trace_;
+  const held_locks::watch lock_watch_;
   deadlock_action on_deadlock_;  // by_mode is resolved
   std::chrono::milliseconds deadlock_patience_;
   std::string name_;
@@ -198,6 +217,7 @@ class scheduler {
 
   idle_set idle_;
   blocking_pool blocking_;
+  blocking_pool look_ups_;
   clock::time_point virtual_now_{};  // the one worker only
 
   // Tasks spawned and ended on foreign threads; relaxed statistics.

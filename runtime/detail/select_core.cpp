@@ -20,7 +20,7 @@ bool select_core::start(std::coroutine_handle<> parent, std::span<child_watch> w
   waiter = parent;
   watches_ = watches;
   retry = on_retry;
-  unlink = waits<cancel_select, "select()">;
+  unlink = waits<cancel_select, "select()", visit_children>;
   task->leaf = reinterpret_cast<void*>(
       reinterpret_cast<std::uintptr_t>(static_cast<retry_node*>(this)) | leaf_tag::retry);
   bool settled_here = false;
@@ -110,6 +110,14 @@ unlink_result select_core::cancel_select(wait_node& self) noexcept {
   auto& core = static_cast<select_core&>(self);
   return core.arms_group_.claim(wait_group::nobody) ? unlink_result::removed
                                                     : unlink_result::completed;
+}
+
+void select_core::visit_children(const wait_node& self, visit_function visit,
+                                 void* context) noexcept {
+  const auto& core = static_cast<const select_core&>(self);
+  for (std::uint32_t i = 0; i < core.published_; ++i) {
+    if (core.arms_[i].child != nullptr) visit(context, core.arms_[i].child->state());
+  }
 }
 
 std::uint32_t select_core::winner() {

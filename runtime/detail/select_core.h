@@ -59,6 +59,7 @@ class select_core : public wait_node, public retry_node {
   static bool on_retry(retry_node& self) noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
   static unlink_result cancel_select(wait_node& self) noexcept;
+  static void visit_children(const wait_node& self, visit_function visit, void* context) noexcept;
 
   wait_group arms_group_;
   std::span<arm_interface> arms_;

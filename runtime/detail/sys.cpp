@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +52,9 @@ int counted(int fd) noexcept {
 
 void opened() noexcept {
   descriptors.fetch_add(1, std::memory_order_relaxed);
+}
+void given_away() noexcept {
+  descriptors.fetch_sub(1, std::memory_order_relaxed);
 }
 std::int64_t open_descriptors() noexcept {
   return descriptors.load(std::memory_order_relaxed);
@@ -254,6 +258,11 @@ int get_option(int fd, int level, int name) noexcept {
   return failed < 0 ? failed : value;
 }
 
+int peer_credentials(int fd, ucred* peer) noexcept {
+  socklen_t size = sizeof *peer;
+  return checked([&] { return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size); });
+}
+
 void close(int fd) noexcept {
   descriptors.fetch_sub(1, std::memory_order_relaxed);
   // Never repeated: on Linux the descriptor is gone even after EINTR.
@@ -331,9 +340,25 @@ int unlink(const char* path) noexcept {
   return checked([&] { return ::unlink(path); });
 }
 
+int identify(const char* path, file_identity& found) noexcept {
+  struct stat status{};
+  const int failed = checked([&] { return ::lstat(path, &status); });
+  if (failed < 0) return failed;
+  found = {.device = status.st_dev, .inode = status.st_ino, .is_socket = S_ISSOCK(status.st_mode)};
+  return 0;
+}
+
+ssize_t read_at(int fd, void* into, std::size_t size, off_t offset) noexcept {
+  if (const int error = injected(call::receive, fd)) return -error;
+  return checked([&] { return ::pread(fd, into, size, offset); });
+}
+
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept {
   if (const int error = injected(call::send, to)) return -error;
-  return checked([&] { return ::sendfile(to, from, offset, size); });
+  sigpipe_kept sigpipe;
+  const ssize_t count = checked([&] { return ::sendfile(to, from, offset, size); });
+  if (count == -EPIPE) sigpipe.raised();
+  return count;
 }
 
 int process_open(pid_t pid) noexcept {
@@ -372,6 +397,14 @@ void wait_readable(int fd, int milliseconds) noexcept {
   pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
   while (::poll(&wanted, 1, milliseconds) < 0 && errno == EINTR) {
   }
+}
+
+bool wait_ready(int fd, short events, int stop, int milliseconds) noexcept {
+  pollfd wanted[] = {{.fd = fd, .events = events, .revents = 0},
+                     {.fd = stop, .events = POLLIN, .revents = 0}};
+  while (::poll(wanted, 2, milliseconds) < 0 && errno == EINTR) {
+  }
+  return wanted[0].revents != 0 && wanted[1].revents == 0;
 }
 
 // ---- Threads ------------------------------------------------------------------------------------

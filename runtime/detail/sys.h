@@ -81,10 +81,14 @@ ssize_t write(int fd, const void* from, std::size_t size) noexcept;
 int shutdown(int fd, int how) noexcept;
 int set_option(int fd, int level, int name, int value) noexcept;
 int get_option(int fd, int level, int name) noexcept;
+/// Who is at the other end of a Unix stream socket.
+int peer_credentials(int fd, ucred* peer) noexcept;
 /// Counts the descriptors that the library owns, for the ledger: each opened one goes through
 /// opened() once.
 void close(int fd) noexcept;
 void opened() noexcept;
+/// The library does not own one of them any more.
+void given_away() noexcept;
 std::int64_t open_descriptors() noexcept;
 
 // For net/. As above: the value (>= 0) or -errno.
@@ -102,10 +106,20 @@ int send_many(int fd, mmsghdr* messages, unsigned count) noexcept;
 int socket_pair(int type, int (&ends)[2]) noexcept;
 int pipe(int (&ends)[2]) noexcept;
 int unlink(const char* path) noexcept;
+/// Which file is at a path; a link is not followed.
+struct file_identity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool is_socket = false;
+};
+int identify(const char* path, file_identity& found) noexcept;
 /// For an end of a pipe that a child gets: it expects calls to wait.
 int set_blocking(int fd) noexcept;
 /// Moves a descriptor out of the way of 0, 1 and 2: the new number. The old one is closed.
 int move_above_standard(int fd) noexcept;
+/// At a place of a file, whose own position stays.
+ssize_t read_at(int fd, void* into, std::size_t size, off_t offset) noexcept;
+/// From a file to a socket. Raises no SIGPIPE, as write().
 ssize_t send_file(int to, int from, off_t* offset, std::size_t size) noexcept;
 
 // ---- Child processes ----------------------------------------------------------------------------
@@ -123,6 +137,9 @@ int process_reap(int handle, child_end& end) noexcept;
 int process_reap_pid(pid_t pid, child_end& end) noexcept;
 /// Blocks this thread until the descriptor is readable, or the time is over.
 void wait_readable(int fd, int milliseconds) noexcept;
+/// ... until it is ready for `events` (POLLIN, POLLOUT), `stop` is readable, or the time is over
+/// (negative: never). True: it is ready, and nobody has said stop.
+bool wait_ready(int fd, short events, int stop, int milliseconds) noexcept;
 
 // ---- Threads ------------------------------------------------------------------------------------
 

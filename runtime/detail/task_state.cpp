@@ -4,6 +4,7 @@
 #include "chaos.h"
 #include "context.h"
 #include "frame_pool.h"
+#include "held_locks.h"
 #include "interrupt_scope.h"
 #include "wait_node.h"
 
@@ -431,6 +432,11 @@ const char* waits_for(task_state& task, look_function look, void* context) noexc
   }
 }
 
+void visit_awaited(const task_state& task, visit_function visit, void* context) noexcept {
+  const wait_node& node = node_of(peek(task));
+  node.unlink.visit_awaited(node, visit, context);
+}
+
 bool consume_request(task_state& task) noexcept {
   if ((peek(task) & masked) != 0) return false;
   // acq_rel: see task_state::wait.
@@ -497,6 +503,8 @@ void complete(task_state& task) noexcept {
       .destroy();
   chaos::point();
   if (context_of(task) != nullptr) set_context(task, nullptr);
+  if (held_locks::watched()) [[unlikely]]
+    end_locks(task);
   const std::uint8_t runtime = task.runtime;
   const std::uint32_t before = lock_life(task);
   completion_waiter* waiters = std::exchange(task.waiters, nullptr);

@@ -214,6 +214,8 @@ void run_now(task_state& task) noexcept;
 /// the scheduler too.
 void task_ended(std::uint8_t runtime, bool swept) noexcept;
 void report_unretrieved(task_state& task) noexcept;
+/// Where locks are watched, of a task whose frame is gone and whose end nobody has heard of yet.
+void end_locks(task_state& task) noexcept;
 /// In debug mode, on this thread: a coroutine that never began was destroyed; or another mistake.
 void report_unawaited(const void* frame) noexcept;
 void report_misuse(const char* what) noexcept;
@@ -257,6 +259,11 @@ const char* waits_for(task_state& task) noexcept;
 /// ... and meanwhile looks at the task, which cannot run.
 using look_function = void (*)(void* context, const task_state& task) noexcept;
 const char* waits_for(task_state& task, look_function look, void* context) noexcept;
+/// Told of a task whose end, or lock, is awaited. It may be ending: only its address is good for
+/// anything.
+using visit_function = void (*)(void* context, const task_state& awaited) noexcept;
+/// The tasks that it waits for. While it is looked at only.
+void visit_awaited(const task_state& task, visit_function visit, void* context) noexcept;
 /// Takes a pending request as delivered; false if there is none, or it is masked. Owner only.
 bool consume_request(task_state& task) noexcept;
 /// While a scope shields: requests are counted and wait. Owner only.

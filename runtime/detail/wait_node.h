@@ -47,10 +47,13 @@ class wait_group {
   atomic<std::uint32_t> winner_{open};
 };
 
-/// How a kind of wait is taken back, and what it is called when somebody asks where a task waits.
+/// How a kind of wait is taken back, what it is called when somebody asks where a task waits, and
+/// for which tasks: their ends, or the lock that one holds (null: it waits for something else).
 struct wait_kind {
   unlink_result (*unlink)(wait_node& self) noexcept;
   const char* what;
+  void (*visit_awaited)(const wait_node& self, visit_function visit,
+                        void* context) noexcept = nullptr;
 };
 
 /// A string literal as a template argument.
@@ -63,8 +66,10 @@ struct literal {
 };
 
 /// `unlink = waits<take_out, "mutex::lock()">`.
-template <unlink_result (*Unlink)(wait_node& self) noexcept, literal What>
-inline constexpr wait_kind waits{Unlink, What.text};
+template <unlink_result (*Unlink)(wait_node& self) noexcept, literal What,
+          void (*VisitAwaited)(const wait_node& self, visit_function visit,
+                               void* context) noexcept = nullptr>
+inline constexpr wait_kind waits{Unlink, What.text, VisitAwaited};
 
 /// A pointer to a kind that is called like its function.
 class unlink_function {
@@ -74,6 +79,9 @@ class unlink_function {
       : kind_(&kind) {}
   unlink_result operator()(wait_node& self) const noexcept { return kind_->unlink(self); }
   [[nodiscard]] const char* what() const noexcept { return kind_->what; }
+  void visit_awaited(const wait_node& self, visit_function visit, void* context) const noexcept {
+    if (kind_->visit_awaited != nullptr) kind_->visit_awaited(self, visit, context);
+  }
 
  private:
   const wait_kind* kind_ = nullptr;

@@ -101,8 +101,8 @@ inline task_state* worker::next_task() noexcept {
 }
 
 void worker::run(const atomic<bool>& leave) noexcept {
-  if (scheduler_.times_steps()) [[unlikely]]
-    return run_timed(leave);
+  if (scheduler_.observed()) [[unlikely]]
+    return run_observed(leave);
   begin_batch();
   // acquire: pairs with the release of who asks us to leave.
   while (!leave.load(std::memory_order_acquire)) {
@@ -115,13 +115,13 @@ void worker::run(const atomic<bool>& leave) noexcept {
   }
 }
 
-/// In debug mode and for a trace, a loop of its own: the other one pays nothing.
-void worker::run_timed(const atomic<bool>& leave) noexcept {
+/// In debug mode, for a trace and for weft-ps, a loop of its own: the other one pays nothing.
+void worker::run_observed(const atomic<bool>& leave) noexcept {
   begin_batch();
   // acquire: as in run().
   while (!leave.load(std::memory_order_acquire)) {
     if (task_state* task = next_task()) {
-      execute_timed(*task);
+      execute_observed(*task);
       if (--stretch_left_ == 0) end_stretch();
       continue;
     }
@@ -129,9 +129,20 @@ void worker::run_timed(const atomic<bool>& leave) noexcept {
   }
 }
 
+void worker::execute_observed(task_state& task) noexcept {
+  observe(task);
+  const task_state* const outer = running_.load(std::memory_order_relaxed);
+  running_.store(&task, std::memory_order_relaxed);
+  if (scheduler_.times_steps()) {
+    execute_timed(task);
+  } else {
+    execute(task);
+  }
+  running_.store(outer, std::memory_order_relaxed);
+}
+
 void worker::execute_timed(task_state& task) noexcept {
   add_handle(task);  // it may end here
-  observe(task);
   const resume_point from = resume_point_of(innermost_frame(task));
   const std::uint64_t begin = now_ns();
   execute(task);
@@ -464,6 +475,8 @@ void worker::help_until_done(task_state& child) noexcept {
     if (task_state* task = next_task()) {
       if (forked_a_helper(*task)) {
         held_back_.push(*task);
+      } else if (scheduler_.observed()) {
+        execute_observed(*task);
       } else {
         execute(*task);
       }
@@ -484,8 +497,8 @@ bool worker::run_nested(task_state& task) noexcept {
   ++nested_;
   const execution outer = here;
   flush_forks();  // those of the outer task: a step ends with an empty deque
-  if (scheduler_.times_steps()) {
-    execute_timed(task);
+  if (scheduler_.observed()) {
+    execute_observed(task);
   } else {
     execute(task);
   }
@@ -650,7 +663,7 @@ void worker::park_in_virtual_time() noexcept {
   // soon. acquire: see scheduler::away.
   const bool others_work =
       scheduler::away(scheduler_.index()).load(std::memory_order_acquire) > 0 ||
-      scheduler_.blocking().pending() > 0;
+      scheduler_.blocking_pending() > 0;
   if (others_work) return sleep(1'000'000);
   if (!inbox_.empty()) return;  // ... and just now they came back: it is not time yet
   const clock::time_point next = timers_.earliest();

@@ -108,6 +108,10 @@ class worker {
   [[nodiscard]] bool asleep() const noexcept {
     return state_.load(std::memory_order_relaxed) == state::asleep;
   }
+  /// Where the runtime is observed. Any thread; a snapshot.
+  [[nodiscard]] bool runs(const task_state& task) const noexcept {
+    return running_.load(std::memory_order_relaxed) == &task;
+  }
   [[nodiscard]] scheduler& home() noexcept { return scheduler_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
 
@@ -127,7 +131,8 @@ class worker {
   [[gnu::noinline]] task_state* take_next() noexcept;
   bool push_next(task_state& task) noexcept;
   void execute(task_state& task) noexcept;
-  void run_timed(const atomic<bool>& leave) noexcept;
+  void run_observed(const atomic<bool>& leave) noexcept;
+  void execute_observed(task_state& task) noexcept;
   void execute_timed(task_state& task) noexcept;
   void flush_forks() noexcept;
   [[nodiscard]] bool has_ready() const noexcept;
@@ -204,6 +209,11 @@ class worker {
   //   read by     watchers and metrics
   //   pairing     none; relaxed: a clock
   atomic<std::uint64_t> tick_{0};
+  // The innermost running task, where the runtime is observed.
+  //   written by  the owner
+  //   read by     who watches, on any thread
+  //   pairing     none; relaxed: the address alone, a snapshot
+  atomic<const task_state*> running_{nullptr};
   //   written by  who wakes us to search, and the owner
   //   pairing     none; relaxed: state_ orders it
   atomic<bool> searching_{false};

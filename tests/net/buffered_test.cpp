@@ -108,6 +108,23 @@ TEST_P(BufferedReader, ReadUntil_KeepsTheSeparatorAndTheRest) {
   });
 }
 
+TEST_P(BufferedReader, ReadUntilSeveral_TakesTheOneThatEndsFirst) {
+  run([]() -> task<> {
+    auto [reader, feed] = co_await make_reader();
+    co_await feed.write_all("one;two\r\n");
+    const std::array<std::string_view, 2> separators{"\r\n", ";"};
+
+    EXPECT_EQ(co_await reader.read_until(separators), "one;");
+    EXPECT_EQ(co_await reader.read_until(separators), "two\r\n");
+    auto third = spawn([from = &reader, ends = &separators]() -> task<std::string> {
+      co_return co_await from->read_until(*ends);
+    });
+    co_await until_waiting(third);
+    co_await feed.write_all("three;");
+    EXPECT_EQ(co_await third, "three;");
+  });
+}
+
 TEST_P(BufferedReader, ReadUntil_TellsWhatThereWasBeforeTheEnd) {
   run([]() -> task<> {
     auto [reader, feed] = co_await make_reader();

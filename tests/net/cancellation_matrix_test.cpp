@@ -1,14 +1,18 @@
 #include "cancellation_matrix.h"
 
 #include "loopback.h"
+#include <weft/net/address.h>
 #include <weft/net/buffered.h>
+#include <weft/net/detail/connection_operations.h>
 #include <weft/net/detail/descriptor.h>
+#include <weft/net/detail/message_operations.h>
 #include <weft/net/detail/socket_stream.h>
 #include <weft/net/pipe.h>
 #include <weft/net/process.h>
 #include <weft/net/resolve.h>
 #include <weft/net/server.h>
 #include <weft/net/tcp.h>
+#include <weft/net/udp.h>
 #include <weft/runtime/detail/sys.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/signal_set.h>
@@ -227,6 +231,51 @@ struct tcp_connect {
   }
 };
 
+/// A listener whose queue is full until somebody accepts. A Unix one: what is connected to TCP's
+/// waits for a second at least. Both go the same way through the library.
+struct connect_to_a_full_queue {
+  static constexpr case_traits traits{
+      .completed_in_one_step = false, .has_virtual_time = false, .rounds = 24};
+  int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int before = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);  // fills the queue
+  socket_address at = listen_with_room_for_one(listener);
+  std::optional<tcp_stream> got;
+
+  static socket_address listen_with_room_for_one(int fd) {
+    sockaddr_storage name{};
+    name.ss_family = AF_UNIX;
+    auto* const generic = reinterpret_cast<sockaddr*>(&name);
+    EXPECT_EQ(::bind(fd, generic, sizeof(sa_family_t)), 0);  // the kernel finds a name
+    EXPECT_EQ(::listen(fd, 0), 0);
+    socklen_t size = sizeof name;
+    EXPECT_EQ(::getsockname(fd, generic, &size), 0);
+    return {generic, size};
+  }
+  task<> set_up() {
+    EXPECT_EQ(::connect(before, at.data(), at.size()), 0);
+    co_return;
+  }
+  task<> attempt(auto how) {
+    const int fd = detail::sys::socket(AF_UNIX, SOCK_STREAM);
+    got.emplace(co_await how(detail::connect_operation<tcp_stream>(fd, at)));
+  }
+  void complete() {
+    const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    EXPECT_GE(accepted, 0);
+    ::close(accepted);
+  }
+  void check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    // A connection that was given up does not stay in the queue.
+    const int next = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    EXPECT_EQ(next >= 0, completed);
+    got.reset();
+    for (const int fd : {next, before, listener}) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+};
+
 struct tcp_connect_by_name {
   static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 40};
   tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
@@ -262,6 +311,97 @@ struct resolve_name {
 
   task<> attempt(auto how) { got = co_await how(resolve("localhost", "80")); }
   void check(bool completed) { EXPECT_EQ(!got.empty(), completed); }
+};
+
+// ---- Datagrams ----------------------------------------------------------------------------------
+
+/// What the attempt has not received is received afterwards.
+struct udp_receiving {
+  static constexpr case_traits traits = by_the_kernel;
+  udp_socket far = udp_socket::bind("127.0.0.1:0");
+  udp_socket near = udp_socket::bind("127.0.0.1:0");
+  std::string got;
+  std::array<char, 64> buffer{};
+
+  void complete() {
+    const socket_address at = near.local_address();
+    EXPECT_EQ(::sendto(far.native_handle(), "datagram", 8, MSG_NOSIGNAL, at.data(), at.size()), 8);
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.empty(), !completed);
+    if (!completed) {
+      const datagram next = co_await near.recv_from(buffer);
+      got.assign(buffer.data(), next.size);
+    }
+    EXPECT_EQ(got, "datagram");
+    near.close();
+    far.close();
+  }
+};
+
+struct udp_recv_from : udp_receiving {
+  task<> attempt(auto how) {
+    const datagram next = co_await how(near.recv_from(buffer));
+    got.assign(buffer.data(), next.size);
+  }
+};
+
+struct udp_recv_many : udp_receiving {
+  task<> attempt(auto how) {
+    std::array<incoming_datagram, 2> slots{incoming_datagram{buffer}, incoming_datagram{buffer}};
+    const std::size_t count = co_await how(near.recv_many(slots));
+    EXPECT_EQ(count, 1u);
+    got.assign(buffer.data(), slots[0].size);
+  }
+};
+
+/// A receiver whose queue is full. Of a local pair: UDP's drops what has no room, so a sender waits
+/// for the network only.
+struct datagram_sending {
+  static constexpr case_traits traits = by_the_kernel;
+  detail::descriptor near, far;
+  std::size_t queued = 0;
+  std::size_t taken = 0;
+
+  task<> set_up() {
+    int fds[2];
+    EXPECT_EQ(detail::sys::socket_pair(SOCK_DGRAM, fds), 0);
+    near = detail::descriptor(fds[0], false);
+    far = detail::descriptor(fds[1], false);
+    while (::send(near.fd(), "before", 6, MSG_NOSIGNAL) == 6) ++queued;
+    co_return;
+  }
+  /// All that was queued, and no more.
+  void complete() {
+    std::array<char, 64> buffer{};
+    for (; queued > 0; --queued) {
+      EXPECT_EQ(::recv(far.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT), 6);
+    }
+  }
+  void check(bool completed) {
+    std::array<char, 64> buffer{};
+    std::size_t arrived = 0;
+    while (::recv(far.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) == 5) ++arrived;
+    EXPECT_EQ(taken > 0, completed);
+    EXPECT_EQ(arrived, taken);
+    near.close();
+    far.close();
+  }
+};
+
+struct datagram_send_to : datagram_sending {
+  task<> attempt(auto how) {
+    co_await how(detail::send_to_operation(near.source(), "after", socket_address()));
+    taken = 1;
+  }
+};
+
+struct datagram_send_many : datagram_sending {
+  task<> attempt(auto how) {
+    const std::array<outgoing_datagram, 2> both{outgoing_datagram{"after"},
+                                                outgoing_datagram{"after"}};
+    taken = co_await how(detail::send_many_operation(near.source(), both));
+  }
 };
 
 // ---- Pipes --------------------------------------------------------------------------------------
@@ -643,9 +783,14 @@ const std::vector<matrix_case>& cases() {
       case_of<stream_write_parts>("StreamWriteParts"),
       case_of<tcp_accept>("TcpAccept"),
       case_of<tcp_connect>("TcpConnect"),
+      case_of<connect_to_a_full_queue>("ConnectToAFullQueue"),
       case_of<tcp_connect_by_name>("TcpConnectByName"),
       case_of<open_buffered_connection>("OpenConnection"),
       case_of<resolve_name>("Resolve"),
+      case_of<udp_recv_from>("UdpRecvFrom"),
+      case_of<udp_recv_many>("UdpRecvMany"),
+      case_of<datagram_send_to>("DatagramSendTo"),
+      case_of<datagram_send_many>("DatagramSendMany"),
       case_of<pipe_read_some>("PipeReadSome"),
       case_of<pipe_write_some>("PipeWriteSome"),
       case_of<pipe_write_all>("PipeWriteAll"),

@@ -2,6 +2,7 @@
 
 #include "../support/allocations.h"
 #include "loopback.h"
+#include <weft/net/udp.h>
 
 #include <gtest/gtest.h>
 
@@ -87,6 +88,27 @@ TEST(NoAllocation, WriteOfParts_InOneCall) {
     for (int i = 0; i < 100; ++i) {
       co_await ends.near.write_all(parts);
       (void)co_await ends.far.read_some(buffer);
+    }
+  });
+
+  EXPECT_EQ(made, 0u);
+}
+
+TEST(NoAllocation, Datagrams_OneOrMany) {
+  udp_socket from = udp_socket::bind("127.0.0.1:0");
+  udp_socket to = udp_socket::bind("127.0.0.1:0");
+  const socket_address at = to.local_address();
+
+  const std::size_t made = allocations_of([&](stream_pair&) -> task<> {
+    std::array<char, 64> buffer{};
+    std::array<incoming_datagram, 1> slots{incoming_datagram{.into = buffer}};
+    const std::array<outgoing_datagram, 1> outgoing{outgoing_datagram{.bytes = "one", .to = at}};
+    for (int i = 0; i < 20; ++i) {
+      co_await from.send_to("twelve bytes", at);
+      const datagram got = co_await to.recv_from(buffer);
+      EXPECT_EQ(got.size, 12u);
+      (void)co_await from.send_many(outgoing);
+      (void)co_await to.recv_many(slots);
     }
   });
 

@@ -1,7 +1,10 @@
 #include "loopback.h"
 #include <weft/net/resolve.h>
+#include <weft/runtime/to_thread.h>
 
 #include <algorithm>
+#include <atomic>
+#include <latch>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -69,6 +72,30 @@ TEST_P(Resolve, NulInside_IsRefused) {
     EXPECT_THROW((void)resolve("localhost", "8\0"sv), std::invalid_argument);
     co_return;
   });
+}
+
+// Both threads of the pool stand still until the name is there.
+TEST_P(Resolve, LookUp_DoesNotWaitBehindBusyBlockingThreads) {
+  std::latch go_on(1);
+  std::atomic<int> begun{0};
+  weft::run(
+      [&]() -> task<> {
+        const auto wait_for_the_name = [&] {
+          ++begun;
+          go_on.wait();
+        };
+        std::vector<join_handle<>> calls;
+        for (int i = 0; i < 5; ++i) calls.push_back(spawn(to_thread(wait_for_the_name)));
+        co_await until([&] { return begun == 2; });
+
+        const std::vector<socket_address> found = co_await resolve("localhost", "80");
+
+        EXPECT_FALSE(found.empty());
+        go_on.count_down();
+        for (join_handle<>& each : calls) co_await each;
+      },
+      {.workers = GetParam(), .max_blocking_threads = 2});
+  expect_clean_ledger();
 }
 
 TEST_P(Resolve, Cancelled_ReturnsWithoutItsResult) {

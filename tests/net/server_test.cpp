@@ -1,11 +1,13 @@
 #include "loopback.h"
 #include <weft/net/server.h>
+#include <weft/net/unix.h>
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/test_runtime.h>
 #include <weft/sync/event.h>
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -13,8 +15,12 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include <stdlib.h>
+#include <unistd.h>
 
 namespace weft {
 namespace {
@@ -50,6 +56,82 @@ task<std::string> ask(socket_address to, std::string question) {
   std::string answer = co_await reader.read_until("\n");
   co_await writer.close();
   co_return answer;
+}
+
+/// A path that nobody has, in a folder of its own.
+class socket_path {
+ public:
+  socket_path() {
+    folder_ = (std::filesystem::temp_directory_path() / "weft-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(folder_.data()), nullptr);
+  }
+  socket_path(const socket_path&) = delete;
+  socket_path& operator=(const socket_path&) = delete;
+  ~socket_path() { std::filesystem::remove_all(folder_); }
+  [[nodiscard]] std::string get() const { return folder_ + "/socket"; }
+  [[nodiscard]] bool exists() const { return std::filesystem::exists(get()); }
+
+ private:
+  std::string folder_;
+};
+
+TEST_P(Server, UnixSocket_IsServedAndItsFileGoesAway) {
+  const socket_path path;
+  run([&]() -> task<> {
+    server echoing = start_server(echo_lines, path.get());
+    EXPECT_EQ(echoing.local_address(), socket_address(path.get()));
+    EXPECT_TRUE(path.exists());
+    EXPECT_EQ(co_await ask(echoing.local_address(), "hello"), "hello\n");
+
+    co_await echoing.close();
+
+    EXPECT_FALSE(path.exists());
+  });
+}
+
+TEST_P(Server, UnixSocketOfADroppedServer_GoesAwayToo) {
+  const socket_path path;
+  run([&]() -> task<> {
+    {
+      const server dropped = start_server(echo_stream, path.get(), {.listener_per_worker = true});
+    }
+    co_await until([&] { return !path.exists(); });
+  });
+}
+
+TEST_P(Server, StaleSocketFile_IsReplacedByAServer) {
+  const socket_path path;
+  run([&]() -> task<> {
+    {
+      auto left_behind = unix_listener::bind(path.get());
+      std::filesystem::rename(path.get(), path.get() + ".aside");
+    }
+    std::filesystem::rename(path.get() + ".aside", path.get());
+
+    server echoing = start_server(echo_lines, path.get());
+
+    EXPECT_EQ(co_await ask(path.get(), "hello"), "hello\n");
+    co_await echoing.close();
+  });
+}
+
+TEST_P(Server, PathOfALiveServer_IsInUse) {
+  const socket_path path;
+  run([&]() -> task<> {
+    server first = start_server(echo_lines, path.get());
+    EXPECT_THROW((void)start_server(echo_lines, path.get()), std::system_error);
+    EXPECT_EQ(co_await ask(path.get(), "hello"), "hello\n");
+    co_await first.close();
+  });
+}
+
+TEST_P(Server, AbstractName_HasNoFile) {
+  run([]() -> task<> {
+    const std::string name = "unix:@weft-server-test-" + std::to_string(::getpid());
+    server echoing = start_server(echo_lines, name);
+    EXPECT_EQ(co_await ask(name, "hello"), "hello\n");
+    co_await echoing.close();
+  });
 }
 
 TEST_P(Server, StreamHandler_ServesEachConnection) {

@@ -12,6 +12,7 @@
 #include <weft/runtime/fork.h>
 #include <weft/runtime/future.h>
 #include <weft/runtime/gather.h>
+#include <weft/runtime/process_pool_executor.h>
 #include <weft/runtime/select.h>
 #include <weft/runtime/share.h>
 #include <weft/runtime/shield.h>
@@ -34,19 +35,63 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <filesystem>
 #include <latch>
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace weft::testing {
+
+/// Waits for a byte in the pipe at a path: how many came.
+const process_function read_byte_of("read_byte_of", [](const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char byte = 0;
+  const auto count = static_cast<int>(::read(fd, &byte, 1));
+  ::close(fd);
+  return count;
+});
+
 namespace {
 
 using namespace std::chrono_literals;
+
+/// A pipe with a name, in a folder of its own; open at both ends, so that nobody waits for the
+/// other.
+class named_pipe {
+ public:
+  named_pipe() {
+    std::string folder = (std::filesystem::temp_directory_path() / "weft-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+    path_ = folder + "/pipe";
+    EXPECT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  }
+  named_pipe(const named_pipe&) = delete;
+  named_pipe& operator=(const named_pipe&) = delete;
+  ~named_pipe() {
+    ::close(fd_);
+    std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
+  }
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// Any thread.
+  void write_byte() const { EXPECT_EQ(::write(fd_, "x", 1), 1); }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
 
 /// Work of a child: counts how often it has begun, gone its whole way, and been cancelled.
 struct counted_work {
@@ -920,6 +965,34 @@ struct run_in_executor_stopped : blocking_case {
   task<> line_up() { return until_begun(); }
 };
 
+/// A call in another process waits there for a byte. Whatever became of it, the pool serves the
+/// next one.
+struct process_call {
+  static constexpr case_traits traits{
+      .completed_in_one_step = false, .has_virtual_time = false, .rounds = 8};
+  named_pipe gate;
+  process_pool_executor pool{1};
+  int got = 0;
+
+  void complete() { gate.write_byte(); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got, completed ? 1 : 0);
+    gate.write_byte();
+    const int next = co_await pool.submit(read_byte_of, gate.path());
+    EXPECT_EQ(next, 1);
+  }
+};
+
+/// A future that is left: the call goes on, and its value is dropped.
+struct process_pool_submit : process_call {
+  task<> attempt(auto how) { got = co_await how(pool.submit(read_byte_of, gate.path())); }
+};
+
+/// The call ends with its process.
+struct process_pool_run : process_call {
+  task<> attempt(auto how) { got = co_await how(run_in_executor(pool, read_byte_of, gate.path())); }
+};
+
 /// A move is no wait: it is interrupted before or after it.
 struct resume_on_executor {
   static constexpr case_traits traits{.waits = false, .rounds = 80};
@@ -992,6 +1065,8 @@ const std::vector<matrix_case>& cases() {
       case_of<run_in_executor_queued>("RunInExecutorQueued"),
       case_of<run_in_executor_running>("RunInExecutorRunning"),
       case_of<run_in_executor_stopped>("RunInExecutorStopped"),
+      case_of<process_pool_submit>("ProcessPoolSubmit"),
+      case_of<process_pool_run>("ProcessPoolRun"),
       case_of<resume_on_executor>("ResumeOnExecutor"),
       case_of<resume_on_runtime>("ResumeOnRuntime"),
   };

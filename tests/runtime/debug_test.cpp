@@ -9,8 +9,10 @@
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/timeout.h>
 #include <weft/runtime/to_thread.h>
+#include <weft/sync/condition_variable.h>
 #include <weft/sync/event.h>
 #include <weft/sync/mutex.h>
+#include <weft/sync/shared_mutex.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -453,6 +455,104 @@ TEST_P(Debug, LocalTaskThatLeavesItsWorker_IsReported) {
 
   ASSERT_EQ(seen.size(), 1u);
   EXPECT_THAT(seen.front(), HasSubstr("away from its worker"));
+}
+
+TEST_P(Debug, LockHeldAtTaskEnd_IsReportedByName) {
+  mutex held;
+  lock_guard kept;
+
+  const auto seen = reports_of([&]() -> task<> {
+    co_await spawn({.name = "the forgetful one"}, [&]() -> task<> { kept = co_await held.lock(); });
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("the forgetful one has ended and still holds a lock"));
+}
+
+TEST_P(Debug, LocksHeldAtTheEndOfMain_AreCounted) {
+  mutex first, second;
+  shared_mutex third;
+  std::vector<lock_guard> kept;
+
+  const auto seen = reports_of([&]() -> task<> {
+    kept.push_back(co_await first.lock());
+    kept.push_back(second.try_lock());
+    kept.push_back(co_await third.lock());
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("main has ended and still holds 3 locks"));
+}
+
+TEST_P(Debug, LockThatWasWaitedFor_IsTheWaiters) {
+  mutex wanted;
+  lock_guard kept;
+
+  const auto seen = reports_of([&]() -> task<> {
+    lock_guard before = co_await wanted.lock();
+    auto waiter = spawn({.name = "the waiter"}, [&]() -> task<> { kept = co_await wanted.lock(); });
+    co_await until_waiting(waiter);
+    before.unlock();
+    co_await waiter;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("the waiter has ended and still holds a lock"));
+}
+
+TEST_P(Debug, LockHeldAgainAfterACondition_IsReported) {
+  mutex held;
+  condition_variable changed;
+  lock_guard kept;
+
+  const auto seen = reports_of([&]() -> task<> {
+    auto waiter = spawn({.name = "the waiter"}, [&]() -> task<> {
+      kept = co_await held.lock();
+      co_await changed.wait(kept);
+    });
+    while (!changed.has_waiters()) co_await yield();
+    changed.notify_one();
+    co_await waiter;
+  });
+
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_THAT(seen.front(), HasSubstr("the waiter has ended and still holds a lock"));
+}
+
+TEST_P(Debug, LocksThatAreGivenBack_AreNoMistake) {
+  mutex plain;
+  shared_mutex shared;
+  condition_variable changed;
+
+  const auto seen = reports_of([&]() -> task<> {
+    const auto use_all = [&]() -> task<> {
+      auto guard = co_await plain.lock();
+      co_await yield();
+      guard.unlock();
+      const auto again = plain.try_lock();
+      const auto writing = co_await shared.lock();
+    };
+    co_await gather(use_all(), use_all(), use_all());
+    const auto wait_for_change = [&]() -> task<> {
+      auto guard = co_await plain.lock();
+      co_await changed.wait(guard);
+    };
+    auto waiter = spawn(wait_for_change);
+    while (!changed.has_waiters()) co_await yield();
+    changed.notify_all();
+    co_await waiter;
+    const auto unlock_by_hand = [&]() -> task<> {
+      auto guard = co_await plain.lock();
+      auto other = spawn([&]() -> task<> {
+        guard.unlock();
+        co_return;
+      });
+      co_await other;
+    };
+    co_await spawn(unlock_by_hand);
+  });
+
+  EXPECT_THAT(seen, ::testing::IsEmpty());
 }
 
 TEST_P(Debug, ExceptionNobodyRetrieves_IsReportedOnce) {

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -413,6 +414,97 @@ TEST_P(ToThread, AbandonMeetsCompletion_OneOutcome) {
   });
 }
 
+// ---- Name look-ups ------------------------------------------------------------------------------
+
+TEST_P(ToOneThread, LookUp_DoesNotWaitForAThreadOfTheOthers) {
+  run([]() -> task<> {
+    gate job;
+    auto busy = spawn(to_thread([&job] { job.pass(); }));
+    co_await job.begun();
+
+    const int found = co_await detail::to_look_up_thread([] { return 7; });
+
+    EXPECT_EQ(found, 7);
+    job.open();
+    co_await busy;
+  });
+}
+
+TEST_P(ToThread, Calls_StartNoThreadForLookUps) {
+  run([]() -> task<> {
+    co_await to_thread([] {});
+    const auto of_calls = runtime::current().metrics().blocking_threads;
+    co_await detail::to_look_up_thread([] {});
+    const auto of_both = runtime::current().metrics().blocking_threads;
+
+    EXPECT_EQ(of_calls, 1U);
+    EXPECT_EQ(of_both, 2U);
+  });
+}
+
+TEST_P(ToThread, LookUpsBeyondTheirLimit_WaitInLine) {
+  run([]() -> task<> {
+    constexpr int limit = 32;
+    std::latch open(1);
+    std::atomic<int> begun{0};
+    std::vector<join_handle<>> look_ups;
+    for (int i = 0; i < limit + 1; ++i) {
+      look_ups.push_back(spawn(detail::to_look_up_thread([&] {
+        ++begun;
+        open.wait();
+      })));
+    }
+    while (begun < limit) co_await yield();
+
+    EXPECT_EQ(runtime::current().metrics().blocking_threads, std::uint64_t{limit});
+    open.count_down();
+    for (join_handle<>& each : look_ups) co_await each;
+    EXPECT_EQ(begun, limit + 1);
+  });
+}
+
+TEST_P(ToThread, LookUp_IsNamedWhereItsTaskWaits) {
+  run([]() -> task<> {
+    gate look_up;
+    auto waiting = spawn(detail::to_look_up_thread([&look_up] { look_up.pass(); }));
+    co_await until_waiting(waiting);
+
+    std::string where;
+    for (const task_info& each : all_tasks()) {
+      if (each.id == waiting.id()) where = each.where;
+    }
+
+    EXPECT_EQ(where, "resolve()");
+    look_up.open();
+    co_await waiting;
+  });
+}
+
+TEST(LookUpShutdown, LookUpThatHangs_IsReportedAndLeftAlone) {
+  gate look_up;  // outlives the call
+  std::atomic<bool> ended{false};
+  std::vector<std::string> reports;
+  {
+    runtime rt({.workers = 1, .shutdown_timeout = std::chrono::milliseconds(1)});
+    rt.set_exception_handler(
+        [&](const exception_context& context) { reports.emplace_back(context.message); });
+    rt.run([&]() -> task<> {
+      auto hanging = spawn(detail::to_look_up_thread([&] {
+        look_up.pass();
+        ended = true;
+      }));
+      co_await look_up.begun();
+      hanging.cancel();
+      (void)co_await ending_of(hanging);
+    });
+  }
+
+  EXPECT_THAT(reports, ::testing::ElementsAre(HasSubstr("name look-ups that still run")));
+  EXPECT_FALSE(ended);
+  look_up.open();
+  while (!ended) std::this_thread::yield();
+}
+
 // ---- Failures -----------------------------------------------------------------------------------
 
 int no_threads(detail::sys::call which, int) noexcept {
@@ -437,6 +529,22 @@ TEST_P(ToThread, NoThreadCanBeStarted_IsASystemError) {
     EXPECT_EQ(code.value(), EAGAIN);
     EXPECT_THAT(what, HasSubstr("no thread could be started"));
     EXPECT_TRUE(abandonable.threw<std::system_error>());
+  });
+}
+
+TEST_P(ToThread, NoThreadForALookUp_IsASystemErrorOfResolve) {
+  run([]() -> task<> {
+    detail::sys::interposer = no_threads;
+
+    std::string what;
+    try {
+      co_await detail::to_look_up_thread([] {});
+    } catch (const std::system_error& error) {
+      what = error.what();
+    }
+
+    detail::sys::interposer = nullptr;
+    EXPECT_THAT(what, HasSubstr("resolve: no thread could be started"));
   });
 }
 

@@ -98,4 +98,44 @@ TEST_F(ArgumentsTest, BadArguments_AreNamed) {
   }
 }
 
+/// A command line with an operand, and what came of it.
+struct OperandTest : testing::Test {
+  std::optional<int> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "prog");
+    arguments line("prog", "Does things.");
+    line.flag("--tree", tree, "draw a tree");
+    line.operand("PID", process, {1, 100}, "the process");
+    return line.parse(static_cast<int>(words.size()), words.data(), out, errors);
+  }
+
+  bool tree = false;
+  std::size_t process = 0;
+  std::ostringstream out;
+  std::ostringstream errors;
+};
+
+TEST_F(OperandTest, Operand_MayStandAnywhere) {
+  EXPECT_EQ(parse({"42"}), std::nullopt);
+  EXPECT_EQ(process, 42U);
+  EXPECT_EQ(parse({"--tree", "43"}), std::nullopt);
+  EXPECT_EQ(process, 43U);
+  EXPECT_EQ(parse({"44", "--tree"}), std::nullopt);
+  EXPECT_EQ(process, 44U);
+}
+
+TEST_F(OperandTest, OperandThatIsMissingOrBad_IsNamed) {
+  EXPECT_EQ(parse({"--tree"}), arguments::bad_usage);
+  EXPECT_NE(errors.str().find("PID is missing"), std::string::npos);
+  EXPECT_EQ(parse({"101"}), arguments::bad_usage);
+  EXPECT_NE(errors.str().find("PID: "), std::string::npos);
+  EXPECT_EQ(parse({"1", "2"}), arguments::bad_usage);
+  EXPECT_NE(errors.str().find("unexpected argument \"2\""), std::string::npos);
+}
+
+TEST_F(OperandTest, Help_ShowsItFirst) {
+  EXPECT_EQ(parse({"--help"}), 0);
+  EXPECT_EQ(out.str().find("usage: prog [options] PID\n"), 0U);
+  EXPECT_LT(out.str().find("the process"), out.str().find("draw a tree"));
+}
+
 }  // namespace weft::tools

@@ -83,6 +83,14 @@ void arguments::seconds(std::string_view name, std::string_view value,
   custom(name, value, [&into](std::string_view text) { into = read_seconds(text); }, help);
 }
 
+void arguments::operand(std::string_view value, std::size_t& into, range accepted,
+                        std::string_view help) {
+  const auto read = [&into, accepted](std::string_view text) {
+    into = read_number(text, accepted);
+  };
+  operands_.push_back(option{std::string(value), "", std::string(help), read});
+}
+
 void arguments::custom(std::string_view name, std::string_view value, reader read,
                        std::string_view help) {
   // --help stays last in the list it prints.
@@ -100,15 +108,25 @@ std::optional<int> arguments::parse(int count, const char* const* words, std::os
     return 0;
   }
   try {
-    while (next != end) {
-      const std::string_view word = *next++;
-      apply(word, next, end);
-    }
+    read_words(next, end);
   } catch (const std::invalid_argument& error) {
     errors << program_ << ": " << error.what() << " (try " << program_ << " --help)\n";
     return bad_usage;
   }
   return std::nullopt;
+}
+
+void arguments::read_words(const char* const* next, const char* const* end) const {
+  auto operand = operands_.begin();
+  while (next != end) {
+    const std::string_view word = *next++;
+    if (operand != operands_.end() && !word.starts_with('-')) {
+      read_value(*operand++, word);
+    } else {
+      apply(word, next, end);
+    }
+  }
+  if (operand != operands_.end()) throw std::invalid_argument(operand->name + " is missing");
 }
 
 void arguments::apply(std::string_view word, const char* const*& next,
@@ -127,10 +145,14 @@ void arguments::apply(std::string_view word, const char* const*& next,
     if (next == end) throw std::invalid_argument(found.name + " needs a value: " + found.value);
     value = *next++;
   }
+  read_value(found, value);
+}
+
+void arguments::read_value(const option& of, std::string_view value) {
   try {
-    found.read(value);
+    of.read(value);
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(found.name + ": " + error.what());
+    throw std::invalid_argument(of.name + ": " + error.what());
   }
 }
 
@@ -146,13 +168,19 @@ void arguments::print_help(std::ostream& out) const {
     return each.value.empty() ? each.name : each.name + ' ' + each.value;
   };
   std::size_t width = 0;
-  for (const option& each : options_) width = std::max(width, title(each).size());
+  for (const auto* list : {&operands_, &options_}) {
+    for (const option& each : *list) width = std::max(width, title(each).size());
+  }
 
-  out << "usage: " << program_ << " [options]\n\n" << summary_ << "\n\n";
-  for (const option& each : options_) {
-    std::string left = title(each);
-    left.resize(width, ' ');
-    out << "  " << left << "  " << each.help << '\n';
+  out << "usage: " << program_ << " [options]";
+  for (const option& each : operands_) out << ' ' << each.name;
+  out << "\n\n" << summary_ << "\n\n";
+  for (const auto* list : {&operands_, &options_}) {
+    for (const option& each : *list) {
+      std::string left = title(each);
+      left.resize(width, ' ');
+      out << "  " << left << "  " << each.help << '\n';
+    }
   }
 }
 

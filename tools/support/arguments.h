@@ -50,6 +50,9 @@ class arguments {
   void seconds(std::string_view name, std::string_view value, std::chrono::milliseconds& into,
                std::string_view help);
 
+  /// A whole number without a name, which has to be given: the PID of `weft-ps PID`.
+  void operand(std::string_view value, std::size_t& into, range accepted, std::string_view help);
+
   /// A value that only its owner can read.
   void custom(std::string_view name, std::string_view value, reader read, std::string_view help);
 
@@ -66,13 +69,16 @@ class arguments {
     reader read;
   };
 
+  void read_words(const char* const* next, const char* const* end) const;
   void print_help(std::ostream& out) const;
   [[nodiscard]] const option& find(std::string_view name) const;
   void apply(std::string_view word, const char* const*& next, const char* const* end) const;
+  static void read_value(const option& of, std::string_view value);
 
   std::string program_;
   std::string summary_;
   std::vector<option> options_;
+  std::vector<option> operands_;
 };
 
 }  // namespace weft::tools

@@ -472,6 +472,71 @@ TEST(ReadCoreUntil, EmptySeparator_IsRefused) {
 
 // ---- Lines --------------------------------------------------------------------------------------
 
+constexpr std::string_view line_ends[] = {"\n", "\r\n", "--"};
+
+TEST(ReadCoreUntilAny, SeparatorThatEndsFirst_Wins) {
+  read_core core = core_of("one--two\r\nthree\nfour");
+
+  EXPECT_EQ(read_core::until_any{line_ends}.try_now(core), "one--");
+  EXPECT_EQ(read_core::until_any{line_ends}.try_now(core), "two\r\n");
+  EXPECT_EQ(read_core::until_any{line_ends}.try_now(core), "three\n");
+  EXPECT_EQ(read_core::until_any{line_ends}.try_now(core), std::nullopt);
+  EXPECT_EQ(core.bytes.view(), "four");
+}
+
+TEST(ReadCoreUntilAny, LongSeparatorThatBeginsFirst_LosesToTheOneThatEndsFirst) {
+  constexpr std::string_view both[] = {"abcdef", "cd"};
+  read_core core = core_of("-abcdef");
+
+  EXPECT_EQ(read_core::until_any{both}.try_now(core), "-abcd");
+}
+
+TEST(ReadCoreUntilAny, SeparatorsInPieces_AreFound) {
+  constexpr std::string_view both[] = {"ABC", "\n"};
+  const std::string whole = "textABCtail";
+  for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
+    read_core core = core_of(whole.substr(0, cut));
+    read_core::until_any request{both};
+
+    std::optional<std::string> found = request.try_now(core);
+    EXPECT_EQ(found.has_value(), cut >= 7) << cut;
+    feed(core.bytes, whole.substr(cut));
+    if (!found) found = request.try_now(core);
+
+    EXPECT_EQ(found, "textABC") << cut;
+  }
+}
+
+TEST(ReadCoreUntilAny, Limit_IsTheLastPlaceWhereASeparatorMayBegin) {
+  constexpr std::string_view both[] = {"ABCDE", ";"};
+  read_core within = core_of("1234;", 4);
+  EXPECT_EQ(read_core::until_any{both}.try_now(within), "1234;");
+  read_core beyond = core_of("12345;", 4);
+  EXPECT_THROW((void)read_core::until_any{both}.try_now(beyond), limit_overrun_error);
+  read_core waiting = core_of("12345678", 4);
+  EXPECT_EQ(read_core::until_any{both}.try_now(waiting), std::nullopt);  // "ABCDE" may begin at 4
+  feed(waiting.bytes, "9");
+  EXPECT_THROW((void)read_core::until_any{both}.try_now(waiting), limit_overrun_error);
+}
+
+TEST(ReadCoreUntilAny, End_TellsWhatThereWas) {
+  read_core core = ended_core("no end");
+  try {
+    (void)read_core::until_any{line_ends}.try_now(core);
+    ADD_FAILURE();
+  } catch (const incomplete_read_error& error) {
+    EXPECT_EQ(error.partial, "no end");
+  }
+}
+
+TEST(ReadCoreUntilAny, NoSeparatorAndAnEmptyOne_AreRefused) {
+  constexpr std::string_view with_empty[] = {"\n", ""};
+  read_core core = core_of("text\n");
+
+  EXPECT_THROW((void)read_core::until_any{}.try_now(core), std::invalid_argument);
+  EXPECT_THROW((void)read_core::until_any{with_empty}.try_now(core), std::invalid_argument);
+}
+
 TEST(ReadCoreLine, Ends_AreTakenOffAndConsumed) {
   read_core core = core_of("one\ntwo\r\n\n\r\n\rthree\n");
 
