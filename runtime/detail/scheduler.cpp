@@ -106,8 +106,7 @@ scheduler::scheduler(scheduler_options options)
     if (!single()) start_threads();
   } catch (...) {
     stop_threads();
-    // release: the index may be used again.
-    schedulers[index_].store(nullptr, std::memory_order_release);
+    leave_process();
     throw;
   }
 }
@@ -126,8 +125,12 @@ scheduler::~scheduler() {
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
-  // release: the index may be used again.
-  schedulers[index_].store(nullptr, std::memory_order_release);
+  leave_process();
+}
+
+/// The index may be used again.
+void scheduler::leave_process() noexcept {
+  schedulers[index_].store(nullptr, std::memory_order_release);  // release: see schedulers
 }
 
 void scheduler::start_threads() {
@@ -156,7 +159,7 @@ void scheduler::stop_threads() noexcept {
 }
 
 scheduler& scheduler::at(std::uint32_t index) noexcept {
-  return *schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+  return *find(index);
 }
 
 scheduler* scheduler::find(std::uint32_t index) noexcept {
@@ -196,7 +199,7 @@ bool scheduler::running() const noexcept {
 }
 
 void scheduler::leave() noexcept {
-  leave_.store(true, std::memory_order_release);  // release: pairs with the loop
+  leave_.store(true, std::memory_order_relaxed);
 }
 
 void scheduler::declare_deadlock() noexcept {
@@ -345,18 +348,18 @@ bool scheduler::begin_round(round kind) {
   swept_.fetch_add(1, std::memory_order_relaxed);
   for (task_state* task : tasks) {
     swept_.fetch_add(1, std::memory_order_relaxed);
-    if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
+    if (!mark_swept(*task)) swept_.fetch_sub(1, std::memory_order_relaxed);
   }
   for (task_state* task : tasks) {
     if (kind == round::cancels) cancel(*task);
     drop_handle(*task);
   }
-  swept_.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see swept_
+  swept_.fetch_sub(1, std::memory_order_relaxed);
   return true;
 }
 
 bool scheduler::round_ended() const noexcept {
-  return swept_.load(std::memory_order_acquire) == 0;  // acquire: see swept_
+  return swept_.load(std::memory_order_relaxed) == 0;
 }
 
 /// True: all tasks of the round ended in time.
@@ -377,9 +380,9 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
   const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
   limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
   workers_[0]->timers().arm(limit);
-  // acquire: pairs with end_fire.
+  // Relaxed: finish_disarm() comes before its end.
   while (!round_ended() &&
-         limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {
+         limit.state.load(std::memory_order_relaxed) == timer_node::phase::armed && !deadlock_) {
     run_loop();
   }
   deadlock_ = false;
@@ -469,8 +472,7 @@ void scheduler::count_end(bool swept) noexcept {
   } else {
     foreign_finished_.fetch_add(1, std::memory_order_relaxed);
   }
-  // acq_rel: see swept_.
-  if (!swept || swept_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!swept || swept_.fetch_sub(1, std::memory_order_relaxed) != 1) return;
   if (single()) return leave();
   const std::lock_guard lock(sweep_mutex_);
   sweep_ended_.notify_all();

@@ -2,20 +2,15 @@
 //
 //   weft_model_tests --replay Suite.Name 2:17b3a
 //
-// How good they are (see checker/mutation.h), here the first of two halves of the work:
+// How good they are, see checker/mutation.h; mutation.sh does it for both programs:
 //
-//   weft_model_tests --mutations report.tsv 0 2
-//
-// and of one file alone:
-//
-//   weft_model_tests --mutations report.tsv 0 1 runtime/future.cpp
+//   weft_model_tests --mutations report.tsv [--known other.tsv] [--in runtime/future.cpp:88]
 
 #include "checker/mutation.h"
 #include "checker/registry.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -54,15 +49,15 @@ int run_one(std::string_view name, const std::string& text) {
   return 2;
 }
 
-int weaken_orders(const char* path, const char* first, const char* step, std::string_view file) {
-  std::FILE* report = std::fopen(path, "we");
-  if (report == nullptr) {
-    std::perror(path);
-    return 2;
+int weaken_orders(int argc, char** argv) {
+  mutation_run how{.report = argv[2]};
+  for (int i = 3; i + 1 < argc; i += 2) {
+    const std::string_view option = argv[i];
+    if (option == "--known") how.known = argv[i + 1];
+    if (option == "--in") how.where = argv[i + 1];
+    if (option == "--processes") how.processes = static_cast<unsigned>(std::atoi(argv[i + 1]));
   }
-  run_mutations(report, {static_cast<unsigned>(std::atoi(first)),
-                         static_cast<unsigned>(std::max(1, std::atoi(step))), file});
-  return std::fclose(report) == 0 ? 0 : 1;
+  return run_mutations(how);
 }
 
 }  // namespace
@@ -72,8 +67,7 @@ int main(int argc, char** argv) {
   using namespace weft::model;
   testing::InitGoogleTest(&argc, argv);
   if (argc == 4 && std::string_view(argv[1]) == "--replay") return run_one(argv[2], argv[3]);
-  if (argc >= 5 && std::string_view(argv[1]) == "--mutations")
-    return weaken_orders(argv[2], argv[3], argv[4], argc == 6 ? argv[5] : "");
+  if (argc >= 3 && std::string_view(argv[1]) == "--mutations") return weaken_orders(argc, argv);
   for (const registered_model* each : registered_model::all()) {
     testing::RegisterTest(each->suite(), each->name(), nullptr, nullptr, __FILE__, __LINE__,
                           [each]() -> testing::Test* { return new model_test(*each); });
