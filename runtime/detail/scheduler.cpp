@@ -24,16 +24,17 @@ namespace {
 
 // Schedulers of the process by index. A task names its scheduler by 8 bits.
 //   written by  constructors (compare-exchange) and destructors of schedulers
-//   read by     at(), by whoever holds a task of it
+//   read by     find(), by whoever holds a task of it
+//   pairing     none; relaxed: who holds a task of a scheduler has got that after it was made, and
+//               sees the scheduler by that
 constexpr std::uint32_t schedulers_max = 255;
 constinit atomic<scheduler*> schedulers[schedulers_max];
 
 std::uint8_t register_scheduler(scheduler& self) {
   for (std::uint32_t i = 0; i < schedulers_max; ++i) {
     scheduler* none = nullptr;
-    // acq_rel: publishes the scheduler with its tasks' indices.
-    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed)) {
+    // Relaxed: see schedulers.
+    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_relaxed)) {
       return static_cast<std::uint8_t>(i);
     }
   }
@@ -130,7 +131,7 @@ scheduler::~scheduler() {
 
 /// The index may be used again.
 void scheduler::leave_process() noexcept {
-  schedulers[index_].store(nullptr, std::memory_order_release);  // release: see schedulers
+  schedulers[index_].store(nullptr, std::memory_order_relaxed);  // relaxed: see schedulers
 }
 
 void scheduler::start_threads() {
@@ -163,7 +164,7 @@ scheduler& scheduler::at(std::uint32_t index) noexcept {
 }
 
 scheduler* scheduler::find(std::uint32_t index) noexcept {
-  return schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+  return schedulers[index].load(std::memory_order_relaxed);  // relaxed: see schedulers
 }
 
 atomic<std::int32_t>& scheduler::away(std::uint8_t index) noexcept {

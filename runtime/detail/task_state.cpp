@@ -216,8 +216,8 @@ void unlock_life(task_state& task, std::uint32_t word) noexcept {
 /// Nobody can reach the task any more.
 void free_block(task_state& task) noexcept {
   task.type->destroy_result(task);
-  // acquire: pairs with the release in extra_of.
-  drop_extra(task.extra.load(std::memory_order_acquire));
+  // Relaxed: who has written it held the task, and has let it go.
+  drop_extra(task.extra.load(std::memory_order_relaxed));
   const std::uint8_t size_class = task.size_class;
   // release: a walker that finds no task here has seen all that the last one did; see try_pin. One
   // that still sees the old word fails to pin, because the task is done.
@@ -662,7 +662,7 @@ task_state* fork_parent_in(std::uintptr_t word) noexcept {
   return tagged<task_state>(word, extra_tag::fork_parent);
 }
 std::uintptr_t peek_extra(const task_state& task) noexcept {
-  // acquire: pairs with the acq_rel of who has written it.
+  // acquire: pairs with the release in extra_of.
   return task.extra.load(std::memory_order_acquire);
 }
 
@@ -790,8 +790,9 @@ void set_context(task_state& task, context* values) noexcept {
       extra->values = values;
       break;
     }
-    // acq_rel: as in extra_of.
-    if (task.extra.compare_exchange_weak(word, word_of(values), std::memory_order_acq_rel,
+    // Relaxed: what it points to is the task's own; others only hand it on. acquire if it fails: as
+    // in extra_of.
+    if (task.extra.compare_exchange_weak(word, word_of(values), std::memory_order_relaxed,
                                          std::memory_order_acquire))
       break;
   }

@@ -142,7 +142,7 @@ struct alignas(64) task_state {
   //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange; before that
   //               set_context, on the task's own thread, by the same
   //   read by     the same
-  //   pairing     acq_rel, so that the contents are seen
+  //   pairing     release of who makes a task_extra, acquire of all others: its contents are seen
   atomic<std::uintptr_t> extra;
 };
 static_assert(sizeof(task_state) == 64);

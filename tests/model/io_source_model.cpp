@@ -198,6 +198,7 @@ const registered_model closed_elsewhere("IoSource", "NextLifeOnAnotherThread_Beg
 
                                           run_threads(
                                               [&] {
+                                                check(former->fd() == fd, "not the number");
                                                 former->close();
                                                 // Relaxed: the kernel gives the number away.
                                                 closed.store(true, std::memory_order_relaxed);

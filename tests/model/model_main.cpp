@@ -2,6 +2,10 @@
 //
 //   weft_model_tests --replay Suite.Name 2:17b3a
 //
+// The same for a search that has to fail, where a bug was planted:
+//
+//   weft_model_tests --must-fail Suite.Name
+//
 // How good they are, see checker/mutation.h; mutation.sh does it for both programs:
 //
 //   weft_model_tests --mutations report.tsv [--known other.tsv] [--in runtime/future.cpp:88]
@@ -37,16 +41,32 @@ class model_test : public testing::Test {
   const registered_model& model_;
 };
 
-int run_one(std::string_view name, const std::string& text) {
+constexpr int bad_usage = 2;
+
+/// Null, and a message: there is none.
+const registered_model* find_model(std::string_view name) {
   for (const registered_model* each : registered_model::all()) {
-    if (each->full_name() != name) continue;
-    const result found = each->replay(text);
-    std::printf("%s%s\n", found.trace.c_str(), found.passed() ? "passed" : found.failure.c_str());
-    return found.passed() ? 0 : 1;
+    if (each->full_name() == name) return each;
   }
   std::fprintf(stderr, "there is no model called %.*s\n", static_cast<int>(name.size()),
                name.data());
-  return 2;
+  return nullptr;
+}
+
+int run_one(std::string_view name, const std::string& text) {
+  const registered_model* const model = find_model(name);
+  if (model == nullptr) return bad_usage;
+  const result found = model->replay(text);
+  std::printf("%s%s\n", found.trace.c_str(), found.passed() ? "passed" : found.failure.c_str());
+  return found.passed() ? 0 : 1;
+}
+
+int expect_failure(std::string_view name) {
+  const registered_model* const model = find_model(name);
+  if (model == nullptr) return bad_usage;
+  const result found = model->check_all(on_failure::explain);
+  std::printf("%s\n", found.report().c_str());
+  return found.passed() ? 1 : 0;
 }
 
 int weaken_orders(int argc, char** argv) {
@@ -67,6 +87,7 @@ int main(int argc, char** argv) {
   using namespace weft::model;
   testing::InitGoogleTest(&argc, argv);
   if (argc == 4 && std::string_view(argv[1]) == "--replay") return run_one(argv[2], argv[3]);
+  if (argc == 3 && std::string_view(argv[1]) == "--must-fail") return expect_failure(argv[2]);
   if (argc >= 3 && std::string_view(argv[1]) == "--mutations") return weaken_orders(argc, argv);
   for (const registered_model* each : registered_model::all()) {
     testing::RegisterTest(each->suite(), each->name(), nullptr, nullptr, __FILE__, __LINE__,

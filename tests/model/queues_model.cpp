@@ -158,14 +158,16 @@ void ring_with_thieves(unsigned tasks_made, unsigned thieves) {
   tasks.expect_all_taken(tasks_made);
 }
 
-const registered_model ring_one_thief("Ring", "Thief_TakesEachTaskOnce", {.preemptions = 3},
+const registered_model ring_one_thief("Ring", "Thief_TakesEachTaskOnce",
+                                      {.preemptions = 3, .no_early_loads = true},
                                       [] { ring_with_thieves(4, 1); });
 
-const registered_model ring_two_thieves("Ring", "TwoThieves_TakeEachTaskOnce", {.preemptions = 2},
+const registered_model ring_two_thieves("Ring", "TwoThieves_TakeEachTaskOnce",
+                                        {.preemptions = 2, .no_early_loads = true},
                                         [] { ring_with_thieves(2, 2); });
 
-const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.preemptions = 3},
-                                  [] {
+const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief",
+                                  {.preemptions = 3, .no_early_loads = true}, [] {
                                     run_queue ring, stolen;
                                     numbered_tasks<6> tasks;
                                     const auto take_from = [&](run_queue& from) {
@@ -194,7 +196,7 @@ const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.
 
 // What a thief has taken, a second one may take from its ring.
 const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWhatWasWritten",
-                                         {.preemptions = 3}, [] {
+                                         {.preemptions = 3, .no_early_loads = true}, [] {
                                            run_queue ring, stolen, stolen_again;
                                            numbered_tasks<3> tasks;
                                            const auto take_from = [&](run_queue& from) {
@@ -220,7 +222,7 @@ const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWh
 
 // Those who rescue take one at a time.
 const registered_model ring_one_by_one("Ring", "ThiefOfOneAgainstThiefOfHalf_TakeEachTaskOnce",
-                                       {.preemptions = 2}, [] {
+                                       {.preemptions = 2, .no_early_loads = true}, [] {
                                          run_queue ring, stolen;
                                          numbered_tasks<3> tasks;
                                          const auto take_from = [&](run_queue& from) {
@@ -286,15 +288,17 @@ void deque_with_thieves(unsigned thieves) {
   tasks.expect_all_taken();
 }
 
-const registered_model deque_one_thief("ForkDeque", "Thief_TakesEachChildOnce", {.preemptions = 3},
+const registered_model deque_one_thief("ForkDeque", "Thief_TakesEachChildOnce",
+                                       {.preemptions = 3, .no_early_loads = true},
                                        [] { deque_with_thieves(1); });
 
 const registered_model deque_two_thieves("ForkDeque", "TwoThieves_TakeEachChildOnce",
-                                         {.preemptions = 2}, [] { deque_with_thieves(2); });
+                                         {.preemptions = 2, .no_early_loads = true},
+                                         [] { deque_with_thieves(2); });
 
 // A slow thief has read an old entry of a slot that is used again.
 const registered_model deque_wraps("ForkDeque", "ReusedSlots_DoNotReachASlowThief",
-                                   {.preemptions = 3}, [] {
+                                   {.preemptions = 3, .no_early_loads = true}, [] {
                                      fork_deque deque;
                                      numbered_tasks<4> tasks;
                                      deque.push(tasks.make(0));

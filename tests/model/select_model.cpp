@@ -167,10 +167,11 @@ const registered_model destroyed("Select",
                                    const auto waker = spawn(set_signal(first));
                                    bool condemned = false;
 
-                                   run_threads(
-                                       [&] { runs.work(0); }, [&] { runs.work(1); },
-                                       [&] { condemned = detail::condemn(*chooser.state()); },
-                                       [&] { never.set(the_value); });
+                                   run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                               [&] {
+                                                 condemned = detail::condemn(*chooser.state());
+                                                 never.set(the_value);
+                                               });
 
                                    check(chooser.cancelled() == condemned,
                                          "it has not ended as it was told");

@@ -1,6 +1,7 @@
 // The wait word of a task: whatever comes together, each suspension ends once, with one outcome; a
 // request that was not delivered is still there; and nobody touches a task that is gone.
 
+#include "../../runtime/detail/frame_pool.h"
 #include "../../runtime/detail/interrupt_scope.h"
 #include "../../runtime/detail/wait_node.h"
 #include "../../runtime/spawn.h"
@@ -99,6 +100,26 @@ const registered_model cancel_alone("Task", "Cancel_EndsTheWait", {.preemptions 
   // One that was cancelled before it began never runs.
   check(waiter.cancelled() ? seen.how == end::none : seen.how == end::cancelled, "not cancelled");
 });
+
+task<> write_and_wait(int& written, signal& never) {
+  written = 1;
+  co_await never.wait();
+}
+
+const registered_model cancel_and_look("Task", "WhoSeesItCancelled_SeesWhatItDid",
+                                       {.preemptions = 2}, [] {
+                                         scheduler runs;
+                                         signal never;
+                                         int written = 0;
+                                         auto waiter = spawn(write_and_wait(written, never));
+
+                                         run_threads([&] { runs.work(); }, [&] { waiter.cancel(); },
+                                                     [&] {
+                                                       if (!waiter.cancelled()) return;
+                                                       // 0: it was cancelled before it began.
+                                                       check(written <= 1, "not what was written");
+                                                     });
+                                       });
 
 void cancel_against_wake(unsigned cancellers) {
   scheduler runs;
@@ -469,6 +490,27 @@ const registered_model walk_and_end("Task", "WalkAgainstEnd_SeesWhatItDid", {.pr
                 }
               });
 });
+
+void look_for_task(void* found, detail::task_state& header) {
+  if (!detail::try_pin(header, 0)) return;
+  *static_cast<bool*>(found) = true;
+  detail::drop_handle(header);
+}
+
+// ... also if nobody else holds it, and its block is free.
+const registered_model walk_and_free(
+    "Task", "WalkAgainstEndOfADetachedTask_SeesWhatItDid", {.preemptions = 3}, [] {
+      scheduler runs;
+      int written = 0;
+      spawn(write(written)).detach();
+
+      run_threads([&] { runs.work(); },
+                  [&] {
+                    bool found = false;
+                    detail::frame_pool::for_each_block(look_for_task, &found);
+                    check(found || written == 1, "not what was written");
+                  });
+    });
 
 /// A block for task headers, and the word of a task in it.
 struct header_block {

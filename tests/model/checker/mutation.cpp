@@ -29,10 +29,10 @@ namespace {
 
 using enum std::memory_order;
 
-// Most failures are found at once, by lot. Of the complete searches only those that are quick
-// themselves are tried, and they are given more time where there are few.
+// Most failures are found at once, by lot. The complete searches come after that, the quick ones
+// first.
 constexpr std::uint64_t lots = 1'000;
-constexpr std::size_t searches_max = 16;
+constexpr double seconds_each = 2;
 constexpr double seconds_in_all = 32;
 
 struct reach {
@@ -145,10 +145,11 @@ const registered_model* find_by_lot(const std::vector<reach>& models) {
 }
 
 const registered_model* find_by_search(const std::vector<reach>& models) {
-  const std::size_t searches = std::min(models.size(), searches_max);
-  for (std::size_t i = 0; i < searches; ++i) {
-    const double seconds = seconds_in_all / static_cast<double>(searches);
-    if (models[i].model->fails_within(seconds)) return models[i].model;
+  double left = seconds_in_all;
+  for (std::size_t i = 0; i < models.size() && left > 0; ++i) {
+    const result found = models[i].model->check_within(std::min(left, seconds_each));
+    if (!found.passed()) return models[i].model;
+    left -= found.seconds;
   }
   return nullptr;
 }

@@ -51,7 +51,7 @@ task<> block_with_work(long_step& step, scheduler& on, join_handle<>& spawned) {
 
 const registered_model queued(
     "Rescue", "TaskBehindALongStep_RunsElsewhere",
-    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
+    {.preemptions = 2, .stale_reads = 1, .timeouts = 0},
     [] {
       scheduler runs({.workers = 2});
       long_step step;
@@ -71,7 +71,7 @@ task<> block(long_step& step) {
 // What arrives from outside lies in the inbox.
 const registered_model arrived(
     "Rescue", "ArrivalDuringALongStep_RunsElsewhere",
-    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
+    {.preemptions = 2, .stale_reads = 1, .timeouts = 0},
     [] {
       scheduler runs({.workers = 2});
       long_step step;
@@ -95,7 +95,7 @@ task<> block_with_sleeper(long_step& step, scheduler& on, join_handle<>& spawned
 }
 
 const registered_model timer("Rescue", "TimerDuringALongStep_FiresElsewhere",
-                             {.preemptions = 1, .stale_reads = 0, .timeouts = 0}, [] {
+                             {.preemptions = 2, .stale_reads = 0, .timeouts = 0}, [] {
                                scheduler runs({.workers = 2});
                                long_step step;
                                join_handle<> spawned;
@@ -121,7 +121,7 @@ task<> wake_and_block(signal& awaited, long_step& step, int& written) {
 
 // Whom the task in the long step has woken would run next here.
 const registered_model woken("Rescue", "TaskWokenByALongStep_RunsElsewhere",
-                             {.preemptions = 1, .stale_reads = 1, .timeouts = 0}, [] {
+                             {.preemptions = 2, .stale_reads = 1, .timeouts = 0}, [] {
                                scheduler runs({.workers = 2});
                                long_step step;
                                signal awaited;
@@ -146,7 +146,7 @@ task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
 // The one that takes the child may be the one that has watched: then the third one has to.
 const registered_model two_long_steps(
     "Rescue", "WatcherThatFindsWork_IsFollowedByAnother",
-    {.preemptions = 0, .stale_reads = 0, .timeouts = 0},
+    {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
     [] {
       scheduler runs({.workers = 3});
       long_step step;
