@@ -35,7 +35,9 @@ struct location {
   std::uint32_t touched[threads_max] = {};
   std::uint32_t wrote[threads_max] = {};
   std::uint32_t ordered[threads_max] = {};
-  std::uint32_t loaded[threads_max] = {};  // when, in the thread's own time
+  // Loads: when, in the thread's own time, and whether with acquire.
+  std::uint32_t loaded[threads_max] = {};
+  bool loaded_with_acquire[threads_max] = {};
   std::vector<std::uint16_t> sites;
   std::vector<store_record> stores;  // in modification order
 };
@@ -257,12 +259,14 @@ bool happened_before_us(const store_record& each) noexcept {
   return false;
 }
 
-/// See options::no_early_loads.
-void forbid_early_loads(const location& at) noexcept {
+/// See options::no_early_loads. A release store that an acquire load returns happens before that, so
+/// the storing thread cannot have seen anything later.
+void forbid_early_loads(const location& at, std::memory_order order) noexcept {
   const vector_clock& seen = execution::seen_of_others();
   for (unsigned other = 0; other < threads_max; ++other) {
     const std::uint32_t when = at.loaded[other];
     if (other == execution::current() || when == 0) continue;
+    if (releases(order) && at.loaded_with_acquire[other]) continue;
     if (!execution::clock().covers(other, when) && seen.at[other] > when)
       execution::fail("a load of thread " + std::to_string(other) +
                       " could have returned a store that comes after it");
@@ -303,7 +307,7 @@ void write(location& at, std::size_t i, std::uint64_t value, std::memory_order o
   store_record made{};
   made.value = value;
   if (execution::forbids_early_loads()) {
-    forbid_early_loads(at);
+    forbid_early_loads(at, order);
     made.seen_by_writer = execution::seen_of_others();
     made.seen_by_writer.at[execution::current()] = execution::clock().at[execution::current()];
   }
@@ -457,6 +461,7 @@ std::uint64_t load(const void* object, unsigned bytes, std::memory_order order,
       choose_store(at, oldest_visible(at, order), [](std::size_t) { return true; });
   const std::uint64_t value = read(at, chosen, order);
   at.loaded[execution::current()] = execution::clock().at[execution::current()];
+  at.loaded_with_acquire[execution::current()] = acquires(order);
   end_operation(at, false, order);
   if (execution::traced()) trace(index, at, "load", value, value, order, chosen);
   return value;
