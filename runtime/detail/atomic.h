@@ -34,6 +34,12 @@ inline void yield_thread() noexcept {
   ::sched_yield();
 }
 
+/// The cheap half of a store-load barrier, for a thread that passes it often. Orders its store and
+/// load only against sys::heavy_barrier() of another thread.
+inline void light_barrier() noexcept {
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // seq_cst: the compiler keeps the order
+}
+
 /// Bounds that the checker needs to be tiny.
 namespace sizes {
 inline constexpr std::uint64_t ready_ring = 1024;  // run_queue

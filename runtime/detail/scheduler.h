@@ -65,6 +65,10 @@ class scheduler {
   [[nodiscard]] std::uint64_t everyone() const noexcept {
     return ~std::uint64_t{0} >> (idle_set::workers_max - size());
   }
+  /// A look without order.
+  [[nodiscard]] bool all_asleep_but(unsigned worker) const noexcept {
+    return (idle_.sleepers() | std::uint64_t{1} << worker) == everyone();
+  }
   blocking_pool& blocking() noexcept { return blocking_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 

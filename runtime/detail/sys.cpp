@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 
 namespace weft::detail::sys {
 
@@ -130,6 +131,16 @@ void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_n
 
 void futex_wake_one(const void* word) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void heavy_barrier() noexcept {
+  (void)::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+bool enable_heavy_barrier() noexcept {
+  static const bool enabled =
+      ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  return enabled;
 }
 
 int socket(int family, int type) noexcept {

@@ -61,6 +61,11 @@ inline constexpr std::int64_t no_time_limit = -1;
 void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept;
 /// The word may be gone by now: it is only an address.
 void futex_wake_one(const void* word) noexcept;
+/// Makes every running thread of the process pass a full barrier (membarrier): the dear half of a
+/// store-load barrier, see light_barrier(). 1-4 us. Only after enable_heavy_barrier() said true.
+void heavy_barrier() noexcept;
+/// Once for a process; further calls are cheap. False: this kernel has none.
+bool enable_heavy_barrier() noexcept;
 
 int socket(int family, int type) noexcept;
 int bind(int fd, const sockaddr* address, socklen_t size) noexcept;

@@ -7,6 +7,7 @@
 #include "io_operation.h"
 #include "scheduler.h"
 #include "step_trace.h"
+#include "sys.h"
 #include "wait_node.h"
 
 #include <algorithm>
@@ -29,6 +30,9 @@ constexpr std::uint64_t worth_waking_ns = 100'000;
 // ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to
 // another cache.
 constexpr std::uint64_t worth_stealing_ns = 10'000;
+// ... unless its tasks are this short and all fit into the ring: then another worker spends longer
+// on fetching them, line by line of cache, than their owner on running them, and slows it down.
+constexpr std::uint64_t worth_moving_ns = 100;
 // A look at the backlog every so many pushes, and at the end of each batch.
 constexpr std::uint32_t pushes_between_looks = 32;
 constexpr unsigned next_runs_max = 3;
@@ -59,6 +63,7 @@ worker::worker(scheduler& owner, unsigned index, bool single)
     : scheduler_(owner),
       index_(index),
       single_(single),
+      may_be_alone_(!single && sys::enable_heavy_barrier()),
       random_(index * 2654435761u + 1),
       timers_(owner.virtual_time() ? *owner.virtual_clock() : clock::now()) {}
 
@@ -80,8 +85,15 @@ worker::attachment::~attachment() {
 // This and what it calls is most of what a step costs beside the task itself: what is rare stands
 // in functions of its own, so that the rest needs no stack frame.
 inline task_state* worker::next_task() noexcept {
-  if (local_.empty()) [[likely]]
-    return single_ ? nullptr : next_shared();
+  if (local_.empty()) [[likely]] {
+    if (single_) return nullptr;
+    if (next_.load(std::memory_order_relaxed) == nullptr && !front_is_next_) {
+      next_runs_ = 0;
+      if (task_state* task = ring_.pop_private()) [[likely]]
+        return task;
+    }
+    return next_shared();
+  }
   if (!single_ && !(local_turn_ = !local_turn_)) {
     if (task_state* task = next_shared()) return task;
   }
@@ -131,6 +143,11 @@ void worker::execute_timed(task_state& task) noexcept {
 }
 
 task_state* worker::next_shared() noexcept {
+  if (std::exchange(front_is_next_, false)) {
+    task_state* next = ring_.pop();
+    if (next == nullptr || ++next_runs_ <= next_runs_max) return next;
+    push_ring(*next);
+  }
   if (next_.load(std::memory_order_relaxed) != nullptr) {
     if (task_state* next = take_next()) return next;
   }
@@ -204,6 +221,7 @@ void worker::begin_batch() noexcept {
   stretch_begin_ns_ = batch_begin_ns_ = now_ns();
   stretch_left_ = stretch_;
   batch_left_ = batch_steps;
+  if (may_be_alone_ && scheduler_.all_asleep_but(index_)) ring_.make_private();
 }
 
 /// A look at the clock: are steps as long as they were, and is it time to look at the reactor?
@@ -272,9 +290,19 @@ void worker::push(task_state& task) noexcept {
   if (pinned && task.worker != index_) return scheduler_.worker_at(task.worker).push_remote(task);
   if (single_ || pinned) return local_.push(task);
   if (here.task == nullptr) return push_ring(task);
+  if (ring_.is_private() && push_next(task)) return;
   // acq_rel: see next_.
   if (task_state* displaced = next_.exchange(&task, std::memory_order_acq_rel))
     push_ring(*displaced);
+}
+
+/// While the ring is private its front is the next slot. False: it is not private any more, or
+/// full.
+inline bool worker::push_next(task_state& task) noexcept {
+  task_state* displaced = std::exchange(front_is_next_, false) ? ring_.pop() : nullptr;
+  front_is_next_ = ring_.push_front(task);
+  if (displaced != nullptr) push_ring(*displaced);
+  return front_is_next_;
 }
 
 void worker::push_back(task_state& task) noexcept {
@@ -328,9 +356,9 @@ void worker::notify() noexcept {
 }
 
 std::uint64_t worker::backlog_ns() const noexcept {
-  std::uint64_t tasks = ring_.size_approx();
-  if (overflowed_.load(std::memory_order_relaxed)) tasks += run_queue::capacity;
-  return tasks * step_ns_;
+  const std::uint64_t tasks = ring_.size_approx();
+  if (overflowed_.load(std::memory_order_relaxed)) return (tasks + run_queue::capacity) * step_ns_;
+  return step_ns_ < worth_moving_ns ? 0 : tasks * step_ns_;
 }
 
 /// Wakes a sleeper if what waits here is worth it.
@@ -362,9 +390,10 @@ bool worker::find_work() noexcept {
   for (unsigned i = 0; i < count && !found; ++i) {
     worker& victim = scheduler_.worker_at((start + i) % count);
     if (&victim == this) continue;
+    found = adopt_fork(victim);
     // A few tasks of a worker that runs short steps are sooner run there than moved here.
     const std::uint64_t step = victim.shared_step_ns_.load(std::memory_order_relaxed);
-    found = adopt_fork(victim) || steal_from(victim, worth_stealing_ns / (step + 1) + 1);
+    if (!found && step >= worth_moving_ns) found = steal_from(victim, worth_stealing_ns / step + 1);
   }
   if (found) worker_counters::add(counters_.steals);
   return found;

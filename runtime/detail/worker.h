@@ -11,7 +11,8 @@
 //              a plain list
 //   next slot  the task that the running task woke last: its data is in this cache; at most a few
 //              in a row
-//   ring       ready tasks, first in first out, open to thieves (run_queue.h)
+//   ring       ready tasks, first in first out, open to thieves (run_queue.h). While the other
+//              workers sleep it is private, and its front is the next slot
 //   overflow   what did not fit into the ring
 //
 // Tasks of other threads arrive through the inbox. With one worker there is only the local list,
@@ -19,7 +20,8 @@
 //
 // WHEN TO WAKE ANOTHER WORKER decides more than any queue: waking a thread costs 10-50 us on two
 // CPUs, a task 50 ns. So a push looks at the backlog in time (tasks times their average step) and
-// wakes a sleeper only when the backlog is worth it. What this estimate misses (a task that
+// wakes a sleeper only when the backlog is worth it: never for a few tasks of less than 100 ns, which
+// are sooner run than fetched. What this estimate misses (a task that
 // suddenly computes for long) the watcher finds within a few milliseconds: an idle worker that
 // looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands
 // still: ring, next slot, overflow, inbox, forks, its timers and its poller.
@@ -121,8 +123,9 @@ class worker {
   enum class state : std::uint32_t { awake, asleep, notified };
 
   [[gnu::always_inline]] task_state* next_task() noexcept;
-  task_state* next_shared() noexcept;
+  [[gnu::noinline]] task_state* next_shared() noexcept;
   [[gnu::noinline]] task_state* take_next() noexcept;
+  bool push_next(task_state& task) noexcept;
   void execute(task_state& task) noexcept;
   void run_timed(const atomic<bool>& leave) noexcept;
   void execute_timed(task_state& task) noexcept;
@@ -167,14 +170,16 @@ class worker {
   scheduler& scheduler_;
   const unsigned index_;
   const bool single_;
+  const bool may_be_alone_;  // make_private() of the ring works here
 
   // Owner thread only.
   task_fifo local_;
-  helper* helping_ = nullptr;  // innermost
-  unsigned nested_ = 0;        // calls of run_nested that have not returned
-  task_fifo held_back_;        // must not run above a helper; goes back when one has ended
-  unsigned next_runs_ = 0;     // tasks from the next slot in a row
-  bool local_turn_ = false;    // local and shared tasks alternate
+  helper* helping_ = nullptr;   // innermost
+  unsigned nested_ = 0;         // calls of run_nested that have not returned
+  task_fifo held_back_;         // must not run above a helper; goes back when one has ended
+  unsigned next_runs_ = 0;      // tasks from the next slot in a row
+  bool front_is_next_ = false;  // the front of the ring is the next slot, not its turn
+  bool local_turn_ = false;     // local and shared tasks alternate
   // A batch: from one look at the reactor to the next. A stretch: to the next look at the clock.
   std::uint32_t stretch_ = 32;  // in steps
   std::uint32_t stretch_left_ = 1;

@@ -249,6 +249,114 @@ const registered_model ring_one_by_one("Ring", "ThiefOfOneAgainstThiefOfHalf_Tak
                                          tasks.expect_all_taken();
                                        });
 
+// ---- Private ring
+
+/// A ring that its owner has for itself, and who takes tasks from it.
+struct private_ring {
+  explicit private_ring(unsigned pushed, bool yet = true) {
+    for (; made < pushed; ++made) ring.push(tasks.make(made));
+    if (yet) ring.make_private();
+  }
+
+  void push() {
+    // What is refused stays with the owner.
+    if (!ring.push(tasks.make(made))) tasks.take(tasks.make(made));
+    ++made;
+  }
+  void push_front() {
+    if (!ring.push_front(tasks.make(made))) tasks.take(tasks.make(made));
+    ++made;
+  }
+  void pop() {
+    if (task_state* task = ring.pop()) tasks.take(*task);
+  }
+  void pop_all(run_queue& from) {
+    while (task_state* task = from.pop()) tasks.take(*task);
+  }
+  void steal(unsigned thief, std::uint64_t least = 1) {
+    ring.steal(stolen[thief], least);
+    pop_all(stolen[thief]);
+  }
+  void steal_one() {
+    if (task_state* task = ring.steal_one()) tasks.take(*task);
+  }
+  void expect_all_taken() {
+    pop_all(ring);
+    tasks.expect_all_taken(made);
+  }
+
+  run_queue ring;
+  run_queue stolen[2];
+  numbered_tasks<6> tasks;
+  unsigned made = 0;
+};
+
+const registered_model private_ring_pop("PrivateRing", "PopsAgainstAThief_TakeEachTaskOnce",
+                                        {.preemptions = 3}, [] {
+                                          private_ring queue(3);
+                                          run_threads(
+                                              [&] {
+                                                queue.pop();
+                                                queue.push();
+                                                queue.pop();
+                                              },
+                                              [&] { queue.steal(0); });
+                                          queue.expect_all_taken();
+                                        });
+
+const registered_model private_ring_front("PrivateRing", "PushesInFrontAgainstAThief_LoseNone",
+                                          {.preemptions = 3}, [] {
+                                            private_ring queue(1);
+                                            run_threads(
+                                                [&] {
+                                                  queue.push_front();
+                                                  queue.pop();
+                                                  queue.push_front();
+                                                },
+                                                [&] { queue.steal(0); });
+                                            queue.expect_all_taken();
+                                          });
+
+const registered_model private_ring_thieves("PrivateRing", "TwoThieves_TakeEachTaskOnce",
+                                            {.preemptions = 2}, [] {
+                                              private_ring queue(2);
+                                              run_threads([&] { queue.pop(); },
+                                                          [&] { queue.steal_one(); },
+                                                          [&] { queue.steal_one(); });
+                                              queue.expect_all_taken();
+                                            });
+
+// A thief that is slow between its copy and its claim meets a ring that was private in between, and
+// whose head went forth and back.
+const registered_model private_ring_again("PrivateRing", "SlowThief_DoesNotTakeTheHeadForItsOwn",
+                                          {.preemptions = 2}, [] {
+                                            private_ring queue(1, false);
+                                            run_threads(
+                                                [&] {
+                                                  queue.ring.make_private();
+                                                  queue.pop();
+                                                  queue.push_front();
+                                                },
+                                                [&] { queue.steal_one(); },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
+
+const registered_model private_ring_full("PrivateRing", "FullRing_RefusesAtBothEnds",
+                                         {.preemptions = 2}, [] {
+                                           private_ring queue(2);
+                                           run_threads(
+                                               [&] {
+                                                 queue.push_front();
+                                                 queue.push();
+                                                 queue.push_front();
+                                                 queue.pop();
+                                                 queue.push();
+                                               },
+                                               [&] { queue.steal(0, 2); });
+                                           queue.expect_all_taken();
+                                         });
+
 // ---- Deque of forks
 
 void deque_with_thieves(unsigned thieves) {

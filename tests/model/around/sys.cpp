@@ -14,6 +14,13 @@ void futex_wake_one(const void* word) noexcept {
   model::futex_wake_one(word);
 }
 
+void heavy_barrier() noexcept {
+  light_barrier();
+}
+bool enable_heavy_barrier() noexcept {
+  return true;
+}
+
 // Threads of a model get no signals.
 all_signals_blocked::all_signals_blocked() noexcept {
   ::sigemptyset(&before_);

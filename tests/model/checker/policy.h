@@ -19,6 +19,13 @@ inline void yield_thread() noexcept {
   model::execution::spin();
 }
 
+/// Both barriers of a store-load race are a read-modify-write of one word here: one of two threads
+/// comes second, and sees what the first one wrote before.
+inline constinit atomic<unsigned> barrier_word{0};
+inline void light_barrier() noexcept {
+  barrier_word.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: as a full barrier
+}
+
 /// Small enough that every bound is met within a few operations.
 namespace sizes {
 inline constexpr std::uint64_t ready_ring = 3;

@@ -1,5 +1,6 @@
 #include "../../sync/every_runtime.h"
 #include <weft/runtime/detail/run_queue.h>
+#include <weft/runtime/detail/sys.h>
 #include <weft/runtime/detail/task_state.h>
 
 #include <gtest/gtest.h>
@@ -122,6 +123,91 @@ TEST(RunQueue, FullQueue_CanBeStolenFrom) {
   EXPECT_FALSE(victim->push(all[0]));
 }
 
+// ---- A private ring ----------------------------------------------------------------------------
+
+bool heavy_barrier_works() {
+  return detail::sys::enable_heavy_barrier();
+}
+
+TEST(PrivateRing, Tasks_ComeOutInTheOrderTheyWentIn) {
+  const auto queue = std::make_unique<run_queue>();
+  tasks all(10);
+  for (std::size_t i = 0; i < 5; ++i) queue->push(all[i]);
+
+  queue->make_private();
+
+  EXPECT_EQ(queue->size_approx(), 5u);
+  for (std::size_t i = 5; i < 10; ++i) queue->push(all[i]);
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(queue->pop(), &all[i]);
+  EXPECT_EQ(queue->pop(), nullptr);
+  EXPECT_TRUE(queue->is_private());
+}
+
+TEST(PrivateRing, PushInFront_ComesOutFirst) {
+  const auto queue = std::make_unique<run_queue>();
+  tasks all(3);
+  queue->make_private();
+  queue->push(all[0]);
+
+  EXPECT_TRUE(queue->push_front(all[1]));
+  EXPECT_TRUE(queue->push_front(all[2]));
+
+  EXPECT_EQ(queue->size_approx(), 3u);
+  EXPECT_EQ(queue->pop(), &all[2]);
+  EXPECT_EQ(queue->pop(), &all[1]);
+  EXPECT_EQ(queue->pop(), &all[0]);
+}
+
+TEST(PrivateRing, SharedRing_TakesNoneInFront) {
+  const auto queue = std::make_unique<run_queue>();
+  tasks all(1);
+
+  EXPECT_FALSE(queue->push_front(all[0]));
+  EXPECT_EQ(queue->size_approx(), 0u);
+}
+
+TEST(PrivateRing, FullRing_TakesNoneAtEitherEnd) {
+  const auto queue = std::make_unique<run_queue>();
+  tasks all(run_queue::capacity + 1);
+  queue->make_private();
+  for (std::size_t i = 0; i < run_queue::capacity; ++i) ASSERT_TRUE(queue->push_front(all[i]));
+
+  EXPECT_FALSE(queue->push_front(all[run_queue::capacity]));
+  EXPECT_FALSE(queue->push(all[run_queue::capacity]));
+
+  for (std::size_t i = run_queue::capacity; i > 0; --i) ASSERT_EQ(queue->pop(), &all[i - 1]);
+}
+
+TEST(PrivateRing, Thief_MakesItShared) {
+  if (!heavy_barrier_works()) GTEST_SKIP() << "this kernel has no membarrier";
+  const auto queue = std::make_unique<run_queue>();
+  const auto thief = std::make_unique<run_queue>();
+  tasks all(5);
+  queue->make_private();
+  for (std::size_t i = 1; i < 5; ++i) queue->push(all[i]);
+  queue->push_front(all[0]);
+
+  EXPECT_EQ(queue->steal(*thief, 1), 3u);
+
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(thief->pop(), &all[i]);
+  for (std::size_t i = 3; i < 5; ++i) EXPECT_EQ(queue->pop(), &all[i]);
+  EXPECT_EQ(queue->pop(), nullptr);
+  EXPECT_FALSE(queue->is_private());
+}
+
+TEST(PrivateRing, ThiefThatFindsTooLittle_LeavesItPrivate) {
+  const auto queue = std::make_unique<run_queue>();
+  const auto thief = std::make_unique<run_queue>();
+  tasks all(2);
+  queue->make_private();
+  for (std::size_t i = 0; i < 2; ++i) queue->push(all[i]);
+
+  EXPECT_EQ(queue->steal(*thief, 3), 0u);
+
+  EXPECT_EQ(queue->pop(), &all[0]);
+  EXPECT_TRUE(queue->is_private());
+}
+
 // ---- Owner against thieves ---------------------------------------------------------------------
 
 TEST(RunQueueRace, EveryTask_ComesOutExactlyOnce) {
@@ -154,6 +240,54 @@ TEST(RunQueueRace, EveryTask_ComesOutExactlyOnce) {
       const task_state* task = queue->pop();
       if (task == nullptr) break;
       note(task);
+    }
+  }
+  while (const task_state* task = queue->pop()) note(task);
+  over = true;
+  for (std::thread& each : threads) each.join();
+
+  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(seen[i].load(), 1) << "task " << i;
+  EXPECT_EQ(queue->size_approx(), 0u);
+}
+
+// The owner takes the ring for itself again and again, and pushes at both ends.
+TEST(PrivateRingRace, EveryTask_ComesOutExactlyOnce) {
+  if (!heavy_barrier_works()) GTEST_SKIP() << "this kernel has no membarrier";
+  std::mt19937_64 random(stress_seed());
+  constexpr std::size_t count = 200'000;
+  constexpr std::size_t thieves = 2;
+  const auto queue = std::make_unique<run_queue>();
+  tasks all(count);
+  std::vector<std::atomic<int>> seen(count);
+  std::atomic<bool> over{false};
+  const auto note = [&](const task_state* task) { ++seen[all.index_of(task)]; };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < thieves; ++i) {
+    threads.emplace_back([&, i] {
+      const auto mine = std::make_unique<run_queue>();
+      while (!over) {
+        if (i == 0) {
+          if (const task_state* task = queue->steal_one()) note(task);
+        } else {
+          queue->steal(*mine, 1);
+          while (const task_state* task = mine->pop()) note(task);
+        }
+        std::this_thread::yield();
+      }
+    });
+  }
+
+  for (std::size_t next = 0; next < count;) {
+    queue->make_private();
+    for (std::size_t burst = random() % 100; burst > 0 && next < count; --burst) {
+      const std::uint64_t what = random() % 8;
+      if (what < 3) {
+        if (queue->push(all[next])) ++next;
+      } else if (what < 5) {
+        if (queue->push_front(all[next])) ++next;
+      } else if (const task_state* task = queue->pop()) {
+        note(task);
+      }
     }
   }
   while (const task_state* task = queue->pop()) note(task);
