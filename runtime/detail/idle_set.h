@@ -35,7 +35,8 @@ class idle_set {
     sleepers_.fetch_or(bit(worker), std::memory_order_seq_cst);
   }
   void wake_up(unsigned worker) noexcept {
-    sleepers_.fetch_and(~bit(worker), std::memory_order_relaxed);  // relaxed: see sleepers_
+    // acquire: who has stopped watching before it fell asleep is not taken for a watcher.
+    sleepers_.fetch_and(~bit(worker), std::memory_order_acquire);
   }
 
   /// Claims a sleeper to wake as a searcher. nobody: none sleeps, or somebody searches already.
@@ -94,9 +95,9 @@ class idle_set {
 
   //   written by  workers that park or wake up, and who claims one
   //   read by     every push to a ring (relaxed hint)
-  //   pairing     relaxed, but to fall asleep: claims are decided by the order of the word alone, and
-  //               the work itself comes through the queues, where who is woken looks. So for
-  //               searchers_
+  //   pairing     fall_asleep() and wake_up() with watched(), see there; the rest relaxed: claims are
+  //               decided by the order of the word alone, and the work itself comes through the
+  //               queues, where who is woken looks. So for searchers_
   alignas(cache_line) atomic<std::uint64_t> sleepers_{0};
   //   written by  who claims a searcher, and the searcher
   alignas(cache_line) atomic<std::uint32_t> searchers_{0};

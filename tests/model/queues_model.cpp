@@ -220,6 +220,30 @@ const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWh
                                            tasks.expect_all_taken();
                                          });
 
+const registered_model ring_wraps_one_by_one("Ring", "ReusedSlots_DoNotReachASlowThiefOfOne",
+                                             {.preemptions = 3, .no_early_loads = true}, [] {
+                                               run_queue ring;
+                                               numbered_tasks<5> tasks;
+                                               for (unsigned i = 0; i < 3; ++i)
+                                                 ring.push(tasks.make(i));
+
+                                               run_threads(
+                                                   [&] {
+                                                     for (unsigned i = 3; i < 5; ++i) {
+                                                       if (!ring.push(tasks.make(i)))
+                                                         tasks.take(tasks.make(i));
+                                                     }
+                                                   },
+                                                   [&] {
+                                                     if (task_state* task = ring.steal_one())
+                                                       tasks.take(*task);
+                                                   });
+                                               while (task_state* task = ring.pop())
+                                                 tasks.take(*task);
+
+                                               tasks.expect_all_taken();
+                                             });
+
 // Those who rescue take one at a time.
 const registered_model ring_one_by_one("Ring", "ThiefOfOneAgainstThiefOfHalf_TakeEachTaskOnce",
                                        {.preemptions = 2, .no_early_loads = true}, [] {
@@ -356,6 +380,35 @@ const registered_model private_ring_full("PrivateRing", "FullRing_RefusesAtBothE
                                                [&] { queue.steal(0, 2); });
                                            queue.expect_all_taken();
                                          });
+
+// Twice private: a slow thief that has seen the first time ends the second one.
+const registered_model private_ring_twice("PrivateRing", "ThiefOfAFormerTime_SeesTheHeadOfThis",
+                                          {.preemptions = 2}, [] {
+                                            private_ring queue(3);
+                                            run_threads(
+                                                [&] {
+                                                  queue.pop();
+                                                  queue.ring.make_private();
+                                                  queue.pop();
+                                                },
+                                                [&] { queue.steal_one(); },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
+
+const registered_model private_ring_wraps("PrivateRing", "ReusedSlots_DoNotReachASlowThief",
+                                          {.preemptions = 2, .no_early_loads = true}, [] {
+                                            private_ring queue(3, false);
+                                            run_threads(
+                                                [&] {
+                                                  queue.ring.make_private();
+                                                  queue.push();
+                                                  queue.pop();
+                                                  queue.push();
+                                                },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
 
 // ---- Deque of forks
 

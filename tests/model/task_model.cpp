@@ -497,6 +497,26 @@ void look_for_task(void* found, detail::task_state& header) {
   detail::drop_handle(header);
 }
 
+// ... also if it had to wait for somebody who looks at the waiters.
+const registered_model walk_and_lock(
+    "Task", "WalkAgainstEndAndWaiter_SeesWhatItDid", {.preemptions = 2}, [] {
+      scheduler runs;
+      int written = 0;
+      const auto writer = spawn(write(written));
+      detail::completion_waiter other;
+
+      run_threads(
+          [&] { runs.work(); },
+          [&] { check(!detail::remove_waiter(*writer.state(), other), "it was not there"); },
+          [&] {
+            if (detail::try_pin(*writer.state(), 0)) {
+              detail::drop_handle(*writer.state());
+            } else {
+              check(written == 1, "not what was written");
+            }
+          });
+    });
+
 // ... also if nobody else holds it, and its block is free.
 const registered_model walk_and_free(
     "Task", "WalkAgainstEndOfADetachedTask_SeesWhatItDid", {.preemptions = 3}, [] {

@@ -343,6 +343,9 @@ void trace(const char* what) {
 bool inside() noexcept {
   return is_inside;
 }
+unsigned thread_count() noexcept {
+  return started;
+}
 unsigned current() noexcept {
   return running;
 }

@@ -68,6 +68,8 @@ void trace(const char* what);
 /// Is the caller a thread of a model? Then operator new takes memory of the model.
 bool inside() noexcept;
 unsigned current() noexcept;
+/// Threads that were started so far, thread 0 included.
+unsigned thread_count() noexcept;
 /// What the running thread knows; its own time goes on with each operation.
 vector_clock& clock() noexcept;
 /// Is the running thread the only one?
