@@ -17,7 +17,7 @@ void cancel_scope::cancel() noexcept {
   // seq_cst: see inside_. The visit waits for us, so the task lives.
   detail::task_state* const task = inside_.load(std::memory_order_seq_cst);
   if (task != nullptr) detail::interrupt(*task);
-  cancellers_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: see cancellers_
+  cancellers_.fetch_sub(1, std::memory_order_release);  // release: our last touch, see cancellers_
 }
 
 void cancel_scope::set_deadline(clock::time_point when) noexcept {
@@ -27,8 +27,8 @@ void cancel_scope::set_deadline(clock::time_point when) noexcept {
     // One that fires at this moment has cancelled the scope already.
     if (!detail::timer_wheel::disarm(timer_)) return;
     deadline_ = when;
-    // seq_cst: see inside_.
-    if (!over && inside_.load(std::memory_order_seq_cst) != nullptr) arm();
+    // Relaxed: it is written under the same lock.
+    if (!over && inside_.load(std::memory_order_relaxed) != nullptr) arm();
   }
   if (over) cancel();
 }
@@ -42,7 +42,7 @@ void cancel_scope::arm() noexcept {
 
 void cancel_scope::on_fire(detail::timer_node& self) noexcept {
   cancel_scope& scope = *static_cast<scope_timer&>(self).owner;
-  scope.scope_.expired.store(true, std::memory_order_seq_cst);  // seq_cst: see inside_
+  scope.scope_.expired.store(true, std::memory_order_relaxed);  // relaxed: see expired
   detail::interrupt(*scope.scope_.task);                        // the visit ends after us
   self.end_fire();
 }

@@ -73,7 +73,8 @@ class cancel_scope {
   //               task, or the visit sees that it was cancelled
   detail::atomic<detail::task_state*> inside_{nullptr};
   //   written by  cancel(); read by the end of the visit, which waits for zero
-  //   pairing     seq_cst, as inside_: a canceller that has seen the task is seen
+  //   pairing     seq_cst, as inside_: a canceller that has seen the task is seen; it leaves with
+  //               release, so that the visit ends after all that it did
   detail::atomic<std::uint32_t> cancellers_{0};
 
   detail::spin_lock lock_;

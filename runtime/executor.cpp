@@ -209,8 +209,7 @@ bool executor_wait::publish() noexcept {
 
 void executor_wait::take() const {
   if (refused_ != nullptr) std::rethrow_exception(refused_);
-  // acquire: see phase_.
-  if (phase_.load(std::memory_order_acquire) != phase::skipped) return;
+  if (phase_.load(std::memory_order_relaxed) != phase::skipped) return;
   deliver_request();
   throw cancelled_error();
 }
@@ -218,8 +217,7 @@ void executor_wait::take() const {
 void executor_wait::run_here(executor_job& self) noexcept {
   auto& wait = static_cast<executor_wait&>(self);
   phase expected = phase::queued;
-  // acq_rel: see phase_.
-  if (wait.phase_.compare_exchange_strong(expected, phase::started, std::memory_order_acq_rel))
+  if (wait.phase_.compare_exchange_strong(expected, phase::started, std::memory_order_relaxed))
     wait.call_(wait);
   wake(*wait.task);
 }
@@ -229,9 +227,8 @@ unlink_result executor_wait::withdraw_or_stop(wait_node& self) noexcept {
   phase expected = phase::queued;
   if (wait.phase_.load(std::memory_order_relaxed) == phase::unsent || wait.where_->withdraw(wait))
     return unlink_result::removed;
-  // The executor does not give it back: it will be skipped when its turn comes. acq_rel: see
-  // phase_.
-  if (!wait.phase_.compare_exchange_strong(expected, phase::skipped, std::memory_order_acq_rel))
+  // The executor does not give it back: it will be skipped when its turn comes.
+  if (!wait.phase_.compare_exchange_strong(expected, phase::skipped, std::memory_order_relaxed))
     wait.request_stop_(wait);
   return unlink_result::completed;
 }

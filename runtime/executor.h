@@ -183,7 +183,8 @@ class executor_wait : public leaf_operation<executor_wait>, public executor_job 
   //   written by  the task (queued), the executor's thread (started) and the canceller (skipped),
   //               by compare-exchange
   //   read by     the task, after its wake
-  //   pairing     acq_rel: decides whether the call happens
+  //   pairing     none; relaxed: the order of the word alone decides whether the call happens. The
+  //               job comes through the executor, and what the call did with the wake
   atomic<phase> phase_{phase::unsent};
 };
 

@@ -122,7 +122,8 @@ void future_state::check_value() {
 bool future_state::begin_set() noexcept {
   phase expected = phase::pending;
   // acquire: pairs with abort_set: the outcome's storage passes from one completer to the next.
-  return phase_.compare_exchange_strong(expected, phase::setting, std::memory_order_acquire);
+  return phase_.compare_exchange_strong(expected, phase::setting, std::memory_order_acquire,
+                                        std::memory_order_relaxed);
 }
 
 void future_state::abort_set() noexcept {

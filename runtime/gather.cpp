@@ -12,30 +12,22 @@ bool handle_set::start(std::coroutine_handle<> parent) noexcept {
   task->leaf = parent.address();
   pending_.store(static_cast<std::int64_t>(observers_.size()) + 1, std::memory_order_relaxed);
   for (handle_observer& each : observers_) each.start(this, on_handle_done);
-  if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) settle();  // acq_rel: see pending_
+  if (pending_.fetch_sub(1, std::memory_order_relaxed) == 1) settle();
   return arm(*this);
 }
 
 /// Wakes the parent, if nobody has.
 void handle_set::settle() noexcept {
-  // acq_rel: see phase_.
-  if (phase_.exchange(phase::woken, std::memory_order_acq_rel) != phase::woken) wake(*task);
+  if (phase_.exchange(phase::woken, std::memory_order_relaxed) != phase::woken) wake(*task);
 }
 
 /// ... of the first failure, unless it has to wait for all.
 void handle_set::settle_early(task_state& failed) noexcept {
   task_state* none = nullptr;
-  // acq_rel: see failed_.
-  if (!failed_.compare_exchange_strong(none, &failed, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed)) {
-    return;
-  }
+  if (!failed_.compare_exchange_strong(none, &failed, std::memory_order_relaxed)) return;
   phase expected = phase::waiting;
-  // acq_rel: see phase_.
-  if (phase_.compare_exchange_strong(expected, phase::woken, std::memory_order_acq_rel,
-                                     std::memory_order_relaxed)) {
+  if (phase_.compare_exchange_strong(expected, phase::woken, std::memory_order_relaxed))
     wake(*task);
-  }
 }
 
 void handle_set::on_handle_done(completion_waiter& self, task_state& child) noexcept {
@@ -43,17 +35,14 @@ void handle_set::on_handle_done(completion_waiter& self, task_state& child) noex
   auto& set = *static_cast<handle_set*>(each.owner);
   if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child))
     set.settle_early(child);
-  // acq_rel: see pending_.
-  if (set.pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) set.settle();
+  if (set.pending_.fetch_sub(1, std::memory_order_relaxed) == 1) set.settle();
   each.end_call();
 }
 
 unlink_result handle_set::cancel_handles(wait_node& self) noexcept {
   auto& set = static_cast<handle_set&>(self);
   phase seen = phase::waiting;
-  // acq_rel: see phase_.
-  set.phase_.compare_exchange_strong(seen, phase::cancelled, std::memory_order_acq_rel,
-                                     std::memory_order_acquire);
+  set.phase_.compare_exchange_strong(seen, phase::cancelled, std::memory_order_relaxed);
   if (seen == phase::woken) return unlink_result::completed;
   for (handle_observer& each : set.observers_) cancel(*each.observed);
   return unlink_result::forwarded;
@@ -75,8 +64,7 @@ void handle_set::check() {
     for (handle_observer& each : observers_) retrieve(*each.observed);
     throw_interrupted(passed_on);
   }
-  // acquire: see failed_.
-  if (task_state* failed = failed_.load(std::memory_order_acquire)) {
+  if (task_state* failed = failed_.load(std::memory_order_relaxed)) {
     retrieve(*failed);
     std::rethrow_exception(failed->type->exception(*failed));
   }

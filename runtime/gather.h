@@ -179,17 +179,17 @@ class handle_set : public wait_node {
 
   std::span<handle_observer> observers_;
   on_failure policy_;
-  //   written by  the parent and ending tasks
-  //   pairing     acq_rel: reaching zero wakes the parent
+  // All relaxed: the order of each word alone decides who is the last and who the first. What the
+  // tasks did comes to the parent when it takes back its observers: that waits for each of them.
+  //
+  //   written by  the parent and ending tasks: reaching zero wakes the parent
   atomic<std::int64_t> pending_{0};
   //   written by  the first failing task, by compare-exchange
-  //   read by     the parent, once it was woken
-  //   pairing     acq_rel: one wins; phase_ and the wake hand its result on
+  //   read by     the parent, once it has taken back its observers
   atomic<task_state*> failed_{nullptr};
   // What decides between a failure, which wakes the parent at once, and a cancellation, after which
   // it waits for all.
   //   written by  who wakes the parent (woken), and cancel_handles before it cancels
-  //   pairing     acq_rel: one of them comes first, and who comes second sees what that one did
   enum class phase : std::uint8_t { waiting, cancelled, woken };
   atomic<phase> phase_{phase::waiting};
 };

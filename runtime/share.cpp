@@ -31,15 +31,14 @@ void shared_wait::finish() {
 
 void shared_wait::end_wait() noexcept {
   if (std::exchange(counted_, false))
-    work_->waiting.fetch_sub(1, std::memory_order_acq_rel);  // acq_rel: see waiting
+    work_->waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 
 unlink_result shared_wait::leave_or_cancel(wait_node& self) noexcept {
   auto& wait = static_cast<shared_wait&>(self);
   if (!wait.counted_) return cancel_child(self);  // the last one already, cancelled again
   wait.counted_ = false;
-  // acq_rel: see waiting.
-  const bool last = wait.work_->waiting.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  const bool last = wait.work_->waiting.fetch_sub(1, std::memory_order_relaxed) == 1;
   return last ? cancel_child(self) : leave_child(self);
 }
 

@@ -24,7 +24,8 @@ class shared_work {
   task_state& started();
 
   //   written by  tasks that begin and end to wait: any thread
-  //   pairing     acq_rel: of several that are cancelled at once exactly one is the last
+  //   pairing     none; relaxed: the order of the word alone decides which one is the last of
+  //               several that are cancelled at once
   atomic<std::uint32_t> waiting{0};
 
  private:

@@ -23,7 +23,7 @@ deadline::~deadline() {
 
 void deadline::on_fire(detail::timer_node& self) noexcept {
   auto& timer = static_cast<scope_timer&>(self);
-  timer.scope->expired.store(true, std::memory_order_release);  // release: see expired
+  timer.scope->expired.store(true, std::memory_order_relaxed);  // relaxed: see expired
   detail::interrupt(*timer.scope->task);
   timer.end_fire();
 }

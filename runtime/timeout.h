@@ -240,8 +240,7 @@ class [[nodiscard]] deadline {
   deadline& operator=(const deadline&) = delete;
 
   [[nodiscard]] bool expired() const noexcept {
-    // acquire: see expired.
-    return scope_.expired.load(std::memory_order_acquire);
+    return scope_.has_expired();
   }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
   /// Moves the deadline to `limit` from now. False: it has passed.

@@ -68,8 +68,8 @@ abandonable_job::abandonable_job() noexcept {
     job.call();
     here.borrowed = nullptr;
     phase expected = phase::pending;
-    // acq_rel: see decided. Once it is abandoned, task and awaiter may be gone.
-    if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_acq_rel))
+    // Once it is abandoned, task and awaiter may be gone.
+    if (job.decided.compare_exchange_strong(expected, phase::finished, std::memory_order_relaxed))
       wake(*job.task);
     job.drop_reference();
   };
@@ -112,9 +112,8 @@ unlink_result abandonable_wait::withdraw_or_abandon(wait_node& self) noexcept {
     return unlink_result::removed;
   }
   auto expected = abandonable_job::phase::pending;
-  // acq_rel: see decided.
   if (!job.decided.compare_exchange_strong(expected, abandonable_job::phase::abandoned,
-                                           std::memory_order_acq_rel)) {
+                                           std::memory_order_relaxed)) {
     return unlink_result::completed;
   }
   job.request_stop();

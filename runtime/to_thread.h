@@ -190,7 +190,8 @@ struct abandonable_job : blocking_job {
   context* values = nullptr;  // of the task, which it may outlive; counted
   //   written by  the pool's thread (finished) and the canceller (abandoned), by compare-exchange:
   //               the first one decides who wakes the task
-  //   pairing     acq_rel: passes the outcome on
+  //   pairing     none; relaxed: the order of the word alone decides. The outcome comes with the
+  //               wake, and who abandons reads none
   atomic<phase> decided{phase::pending};
   //   written by  awaiter and pool
   //   pairing     acq_rel: the last one frees the job and sees what the other did

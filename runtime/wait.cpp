@@ -61,14 +61,13 @@ wait_result wait_operation::await_resume() {
 
 /// True for the one who ends the wait.
 bool wait_operation::settle() noexcept {
-  return !settled_.exchange(true, std::memory_order_acq_rel);  // acq_rel: see settled_
+  return !settled_.exchange(true, std::memory_order_relaxed);
 }
 
 void wait_operation::on_handle_done(completion_waiter& self, task_state& child) noexcept {
   auto& each = static_cast<handle_observer&>(self);
   auto& wait = *static_cast<wait_operation*>(each.owner);
-  // acq_rel: see needed_.
-  const bool enough = wait.needed_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  const bool enough = wait.needed_.fetch_sub(1, std::memory_order_relaxed) == 1;
   const bool failed = wait.when_ == return_when::first_exception && child.type->failed(child) &&
                       !ended_cancelled(child);
   if ((enough || failed) && wait.settle()) wake(*wait.task);

@@ -57,11 +57,12 @@ class [[nodiscard]] wait_operation : public wait_node {
   return_when when_;
   clock::duration time_;
   limit_timer limit_;
+  // Both relaxed: the order of the word alone decides who ends the wait. What the tasks gave comes
+  // with stop_all(), which waits for those that tell us of it.
+  //
   //   written by  ending tasks; reaching zero ends the wait
-  //   pairing     acq_rel: what they gave is seen
   atomic<std::int64_t> needed_{0};
   //   written by  who ends the wait: ending tasks, the limit, a canceller
-  //   pairing     acq_rel: one of them does
   atomic<bool> settled_{false};
 };
 

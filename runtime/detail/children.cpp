@@ -30,7 +30,7 @@ bool child_set::start(std::coroutine_handle<> parent) noexcept {
   if ((progress_.fetch_or(all_started, std::memory_order_acq_rel) & one_failed) != 0) {
     cancel_all(failed_.load(std::memory_order_relaxed));
   }
-  if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) return false;  // acq_rel: see pending_
+  if (pending_.fetch_sub(1, std::memory_order_acquire) == 1) return false;  // acquire: see pending_
   return arm(*this);
 }
 
@@ -39,9 +39,8 @@ void child_set::on_child_done(completion_waiter& self, task_state& child) noexce
   if (set.policy_ == on_failure::cancel_siblings && child.type->failed(child)) {
     mark_retrieved(child);
     task_state* none = nullptr;
-    // acq_rel: see failed_. Before our pending_ step, so that the siblings are still held.
-    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_acq_rel,
-                                            std::memory_order_relaxed) &&
+    // Before our pending_ step, so that the siblings are still held, and which publishes it.
+    if (set.failed_.compare_exchange_strong(none, &child, std::memory_order_relaxed) &&
         (set.progress_.fetch_or(one_failed, std::memory_order_acq_rel) & all_started) !=
             0) {  // acq_rel: see progress_
       set.cancel_all(&child);
@@ -60,8 +59,9 @@ void child_set::cancel_all(const task_state* except) noexcept {
 
 unlink_result child_set::cancel_children(wait_node& self) noexcept {
   auto& set = static_cast<child_set&>(self);
-  // acquire: see pending_. All done: the results are delivered, the request stays.
-  if (set.pending_.load(std::memory_order_acquire) == 0) return unlink_result::completed;
+  // All done: the results are delivered, the request stays. Relaxed: the children that are asked
+  // when this was an old value have ended, and nothing happens to them.
+  if (set.pending_.load(std::memory_order_relaxed) == 0) return unlink_result::completed;
   set.cancel_all(nullptr);
   return unlink_result::forwarded;
 }
@@ -77,8 +77,7 @@ void child_set::check() {
     if (child.state().type->failed(child.state())) mark_retrieved(child.state());
   }
   if (passed_on != wait_outcome::completed) throw_interrupted(passed_on);
-  // acquire: see failed_.
-  if (task_state* failed = failed_.load(std::memory_order_acquire))
+  if (task_state* failed = failed_.load(std::memory_order_relaxed))
     std::rethrow_exception(failed->type->exception(*failed));
 }
 

@@ -78,10 +78,12 @@ class child_set : public wait_node, public completion_waiter {
   std::span<child_frame> children_;
   on_failure policy_;
   //   written by  the parent (start) and ending children
-  //   pairing     acq_rel: the last one wakes the parent with all results seen
+  //   pairing     acq_rel of the children, acquire of the parent, who tells nothing with it: the
+  //               last one has seen all results, and wakes the parent
   atomic<std::size_t> pending_{0};
   //   written by  the first child that fails, by compare-exchange
-  //   read by     the parent after the last end
+  //   read by     the parent after the last end, or once it has seen one_failed
+  //   pairing     relaxed: pending_ and progress_ bring it
   atomic<task_state*> failed_{nullptr};
   // Two bits: all children are started; one has failed. Who sets the second one cancels the others:
   // before, some are not tasks yet.

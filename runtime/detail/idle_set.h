@@ -35,16 +35,15 @@ class idle_set {
     sleepers_.fetch_or(bit(worker), std::memory_order_seq_cst);
   }
   void wake_up(unsigned worker) noexcept {
-    sleepers_.fetch_and(~bit(worker), std::memory_order_acq_rel);  // acq_rel: as above
+    // acquire: who has stopped watching before it fell asleep is not taken for a watcher.
+    sleepers_.fetch_and(~bit(worker), std::memory_order_acquire);
   }
 
   /// Claims a sleeper to wake as a searcher. nobody: none sleeps, or somebody searches already.
   unsigned claim_searcher() noexcept {
     std::uint32_t none = 0;
-    // acq_rel: one claim at a time.
-    if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_acq_rel,
-                                            std::memory_order_relaxed))
-      return nobody;
+    // Relaxed: see sleepers_.
+    if (!searchers_.compare_exchange_strong(none, 1, std::memory_order_relaxed)) return nobody;
     chaos::point();
     const unsigned chosen = claim_sleeper();
     if (chosen == nobody) end_search();
@@ -55,7 +54,7 @@ class idle_set {
     return searchers_.load(std::memory_order_relaxed) != 0;
   }
   void end_search() noexcept {
-    searchers_.store(0, std::memory_order_release);  // release: pairs with the next claim
+    searchers_.store(0, std::memory_order_relaxed);  // relaxed: see sleepers_
   }
 
   /// Claims the lowest sleeper.
@@ -63,8 +62,8 @@ class idle_set {
     std::uint64_t mask = sleepers_.load(std::memory_order_relaxed);
     while (mask != 0) {
       const auto lowest = static_cast<unsigned>(__builtin_ctzll(mask));
-      // acq_rel: decides between claimers, and against the sleeper waking by itself.
-      if ((sleepers_.fetch_and(~bit(lowest), std::memory_order_acq_rel) & bit(lowest)) != 0)
+      // Relaxed, see sleepers_: decides between claimers, and against the sleeper waking by itself.
+      if ((sleepers_.fetch_and(~bit(lowest), std::memory_order_relaxed) & bit(lowest)) != 0)
         return lowest;
       mask = sleepers_.load(std::memory_order_relaxed);
     }
@@ -96,6 +95,9 @@ class idle_set {
 
   //   written by  workers that park or wake up, and who claims one
   //   read by     every push to a ring (relaxed hint)
+  //   pairing     fall_asleep() and wake_up() with watched(), see there; the rest relaxed: claims are
+  //               decided by the order of the word alone, and the work itself comes through the
+  //               queues, where who is woken looks. So for searchers_
   alignas(cache_line) atomic<std::uint64_t> sleepers_{0};
   //   written by  who claims a searcher, and the searcher
   alignas(cache_line) atomic<std::uint32_t> searchers_{0};

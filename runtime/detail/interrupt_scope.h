@@ -19,8 +19,11 @@ struct interrupt_scope {
   raises what = raises::timeout;
   bool shields = false;  // what comes from outside of it waits until it is left
   bool spent = false;    // cancellation_once: it was raised
-  //   written by  timers and cancellers, on any thread (release), before LEVEL is raised
-  //   read by     the task (acquire)
+  //   written by  timers and cancellers, on any thread, before they raise LEVEL
+  //   read by     the task, any number of times
+  //   pairing     with LEVEL: who has seen that sees this, so a timer, which brings nothing else,
+  //               stores relaxed. A canceller's store is at least release, and the load acquire: who
+  //               sees that a scope was cancelled sees what the canceller did before
   atomic<bool> expired{false};
 
   [[nodiscard]] bool has_expired() const noexcept {

@@ -26,8 +26,8 @@ io_source* chunk_at(std::size_t index) noexcept {
   if (chunk != nullptr) return chunk;
   auto* made = new (std::nothrow) io_source[chunk_sources];
   if (made == nullptr) return nullptr;
-  // acq_rel: see chunks.
-  if (chunks[index].compare_exchange_strong(chunk, made, std::memory_order_acq_rel,
+  // release: see chunks; acquire: as above, when somebody was faster.
+  if (chunks[index].compare_exchange_strong(chunk, made, std::memory_order_release,
                                             std::memory_order_acquire))
     return made;
   delete[] made;
@@ -46,16 +46,17 @@ io_source* io_source::open(int fd, bool read_ready) noexcept {
   io_source* chunk = chunk_at(number / chunk_sources);
   if (chunk == nullptr) return nullptr;
   io_source& source = chunk[number % chunk_sources];
-  // acquire: pairs with the last exchange in close(). The kernel orders the two by giving the number
-  // away again, but that is no reason for the language.
-  (void)source.slots_[1].load(std::memory_order_acquire);
+  // acquire: pairs with the last exchange in close(), which it reads: an exchange as well, for a load
+  // might be old. The kernel orders the two by giving the number away again, but that is no reason
+  // for the language.
+  (void)source.slots_[1].exchange(closed, std::memory_order_acquire);
   source.fd_ = fd;
   source.generation_.store(source.generation() + 1, std::memory_order_relaxed);
   source.hung_up_.store(false, std::memory_order_relaxed);
   source.registered_.store(false, std::memory_order_relaxed);
-  // release: a late event of the former life may still look; it finds a consistent source.
-  source.slots_[0].store(read_ready ? ready : empty, std::memory_order_release);
-  source.slots_[1].store(ready, std::memory_order_release);  // release: as above
+  // Relaxed: a late event of the former life may still look, and reads nothing but the slots.
+  source.slots_[0].store(read_ready ? ready : empty, std::memory_order_relaxed);
+  source.slots_[1].store(ready, std::memory_order_relaxed);
   return &source;
 }
 
@@ -67,8 +68,8 @@ int io_source::open_error(int fd) noexcept {
 
 io_source* io_source::find(std::uint64_t tag) noexcept {
   const auto number = static_cast<std::uint32_t>(tag);
-  // acquire: see chunks.
-  io_source* chunk = chunks[number / chunk_sources].load(std::memory_order_acquire);
+  // Relaxed: the tag brings the chunk, as generation_.
+  io_source* chunk = chunks[number / chunk_sources].load(std::memory_order_relaxed);
   io_source& source = chunk[number % chunk_sources];
   return source.generation() == tag >> 32 ? &source : nullptr;
 }
@@ -84,22 +85,22 @@ void io_source::close() noexcept {
 bool io_source::take_ready(io_direction direction) noexcept {
   atomic<std::uintptr_t>& slot = slots_[index(direction)];
   std::uintptr_t seen = ready;
-  // acq_rel: see slots_.
+  // acquire: see slots_.
   return slot.load(std::memory_order_relaxed) == ready &&
-         slot.compare_exchange_strong(seen, empty, std::memory_order_acq_rel,
+         slot.compare_exchange_strong(seen, empty, std::memory_order_acquire,
                                       std::memory_order_relaxed);
 }
 
 void io_source::put_ready(io_direction direction) noexcept {
   std::uintptr_t seen = empty;
-  // acq_rel: see slots_. Fails when an event or close() was faster, which says the same or more.
-  slots_[index(direction)].compare_exchange_strong(seen, ready, std::memory_order_acq_rel,
-                                                   std::memory_order_relaxed);
+  // Relaxed: what the operation has taken, it puts back. Fails when an event or close() was faster,
+  // which says the same or more.
+  slots_[index(direction)].compare_exchange_strong(seen, ready, std::memory_order_relaxed);
 }
 
 bool io_source::is_ready(io_direction direction) const noexcept {
-  // acquire: what the peer did before the event is seen.
-  return slots_[index(direction)].load(std::memory_order_acquire) == ready;
+  // Relaxed: the next operation takes it, and sees what came before the event by that.
+  return slots_[index(direction)].load(std::memory_order_relaxed) == ready;
 }
 
 bool io_source::is_closed(io_direction direction) const noexcept {
@@ -108,10 +109,10 @@ bool io_source::is_closed(io_direction direction) const noexcept {
 
 io_source::park_result io_source::park(io_direction direction, io_waiter& waiter) noexcept {
   std::uintptr_t seen = empty;
-  // acq_rel: see slots_.
+  // release: see slots_. Relaxed if it fails: it is tried again with take_ready().
   if (slots_[index(direction)].compare_exchange_strong(
-          seen, reinterpret_cast<std::uintptr_t>(&waiter), std::memory_order_acq_rel,
-          std::memory_order_acquire)) {
+          seen, reinterpret_cast<std::uintptr_t>(&waiter), std::memory_order_release,
+          std::memory_order_relaxed)) {
     return park_result::parked;
   }
   return seen == ready || seen == closed ? park_result::ready : park_result::busy;
@@ -119,9 +120,8 @@ io_source::park_result io_source::park(io_direction direction, io_waiter& waiter
 
 bool io_source::unpark(io_direction direction, io_waiter& waiter) noexcept {
   auto seen = reinterpret_cast<std::uintptr_t>(&waiter);
-  // acq_rel: see slots_.
-  return slots_[index(direction)].compare_exchange_strong(seen, empty, std::memory_order_acq_rel,
-                                                          std::memory_order_relaxed);
+  // Relaxed: the waiter is the caller's, who keeps its task from running.
+  return slots_[index(direction)].compare_exchange_strong(seen, empty, std::memory_order_relaxed);
 }
 
 void io_source::hand_out(std::uintptr_t was) noexcept {

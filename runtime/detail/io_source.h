@@ -101,13 +101,17 @@ class alignas(64) io_source {
   static void hand_out(std::uintptr_t was) noexcept;
 
   //   written by  the operation of the direction, pollers, close(): any thread
-  //   pairing     acq_rel read-modify-writes: the operation sees what happened before the event,
-  //               the waker sees the operation's state; open() acquires the last life's close()
+  //   pairing     an event is an acq_rel exchange: the operation that takes it (acquire) sees what
+  //               happened before, and who wakes a parked one (release) sees its state; open()
+  //               acquires the last life's close()
   atomic<std::uintptr_t> slots_[2] = {empty, empty};
   // Counts lives of the descriptor number.
   //   written by  open and close, by the owner of the descriptor
   //   read by     find(), any thread
-  //   pairing     none; relaxed: a stale answer only costs a spurious wake
+  //   pairing     the kernel: the tag was handed to it after this was written (epoll_ctl, kevent),
+  //               and comes back with the event, under its locks. Without that order an old value
+  //               would lose the edge. Relaxed, for we need no more: that an event of a former life
+  //               is taken for one of this, before the new value is seen, costs a look for nothing
   atomic<std::uint32_t> generation_{0};
   // Set by pollers, read by operations; relaxed: set before the slot, whose exchange publishes it.
   atomic<bool> hung_up_{false};

@@ -95,8 +95,8 @@ class run_queue {
   /// Needs sys::heavy_barrier().
   void make_private() noexcept {
     if (private_) return;
-    // release: as in push().
-    tail_.store(tail_.load(std::memory_order_relaxed) + jump, std::memory_order_release);
+    // Relaxed: with a head from before, a thief takes this for no tail; later ones bring it.
+    tail_.store(tail_.load(std::memory_order_relaxed) + jump, std::memory_order_relaxed);
     std::uint64_t head = head_.load(std::memory_order_relaxed);
     do {
       mine_.store(head + jump, std::memory_order_relaxed);
@@ -123,8 +123,8 @@ class run_queue {
         mine.slots_[(to + i) % capacity].store(task, std::memory_order_relaxed);
       }
       chaos::point();
-      // acq_rel: claims the copied tasks; release lets the owner reuse their slots.
-      if (head_.compare_exchange_strong(head, head + count, std::memory_order_acq_rel,
+      // Claims the copied tasks. release: lets the owner reuse their slots.
+      if (head_.compare_exchange_strong(head, head + count, std::memory_order_release,
                                         std::memory_order_relaxed)) {
         // release: as in push().
         mine.tail_.store(to + count, std::memory_order_release);
@@ -140,8 +140,8 @@ class run_queue {
       std::uint64_t head = shared_head(1);
       if (size_behind(head) == 0) return nullptr;
       task_state* task = slots_[head % capacity].load(std::memory_order_relaxed);
-      // acq_rel: as in steal().
-      if (head_.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel,
+      // release: as in steal().
+      if (head_.compare_exchange_strong(head, head + 1, std::memory_order_release,
                                         std::memory_order_relaxed)) {
         return task;
       }
@@ -176,8 +176,8 @@ class run_queue {
       if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
       task_state* task = slots_[head % capacity].load(std::memory_order_relaxed);
       chaos::point();
-      // acq_rel: decides against thieves; see own_head() for the acquire.
-      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
+      // Decides against thieves. release: who reads the head sees the slots as of now.
+      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_release,
                                       std::memory_order_relaxed))
         return task;
     }

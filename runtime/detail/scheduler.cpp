@@ -26,16 +26,17 @@ namespace {
 
 // Schedulers of the process by index. A task names its scheduler by 8 bits.
 //   written by  constructors (compare-exchange) and destructors of schedulers
-//   read by     at(), by whoever holds a task of it
+//   read by     find(), by whoever holds a task of it
+//   pairing     none; relaxed: who holds a task of a scheduler has got that after it was made, and
+//               sees the scheduler by that
 constexpr std::uint32_t schedulers_max = 255;
 constinit atomic<scheduler*> schedulers[schedulers_max];
 
 std::uint8_t register_scheduler(scheduler& self) {
   for (std::uint32_t i = 0; i < schedulers_max; ++i) {
     scheduler* none = nullptr;
-    // acq_rel: publishes the scheduler with its tasks' indices.
-    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed)) {
+    // Relaxed: see schedulers.
+    if (schedulers[i].compare_exchange_strong(none, &self, std::memory_order_relaxed)) {
       return static_cast<std::uint8_t>(i);
     }
   }
@@ -118,8 +119,7 @@ scheduler::scheduler(scheduler_options options)
     if (!single()) start_threads();
   } catch (...) {
     stop_threads();
-    // release: the index may be used again.
-    schedulers[index_].store(nullptr, std::memory_order_release);
+    leave_process();
     throw;
   }
 }
@@ -139,8 +139,12 @@ scheduler::~scheduler() {
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
-  // release: the index may be used again.
-  schedulers[index_].store(nullptr, std::memory_order_release);
+  leave_process();
+}
+
+/// The index may be used again.
+void scheduler::leave_process() noexcept {
+  schedulers[index_].store(nullptr, std::memory_order_relaxed);  // relaxed: see schedulers
 }
 
 void scheduler::start_threads() {
@@ -169,11 +173,11 @@ void scheduler::stop_threads() noexcept {
 }
 
 scheduler& scheduler::at(std::uint32_t index) noexcept {
-  return *schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+  return *find(index);
 }
 
 scheduler* scheduler::find(std::uint32_t index) noexcept {
-  return schedulers[index].load(std::memory_order_acquire);  // acquire: see schedulers
+  return schedulers[index].load(std::memory_order_relaxed);  // relaxed: see schedulers
 }
 
 atomic<std::int32_t>& scheduler::away(std::uint8_t index) noexcept {
@@ -209,7 +213,7 @@ bool scheduler::running() const noexcept {
 }
 
 void scheduler::leave() noexcept {
-  leave_.store(true, std::memory_order_release);  // release: pairs with the loop
+  leave_.store(true, std::memory_order_relaxed);
 }
 
 void scheduler::declare_deadlock() noexcept {
@@ -404,12 +408,12 @@ bool scheduler::mark_all() noexcept {
 bool scheduler::begin_round(round kind) noexcept {
   const bool any = mark_all();
   if (kind == round::cancels) for_each_task(is_swept, [](task_state& task) { cancel(task); });
-  swept_.fetch_sub(round_begins, std::memory_order_acq_rel);  // acq_rel: see swept_
+  swept_.fetch_sub(round_begins, std::memory_order_relaxed);
   return any;
 }
 
 bool scheduler::round_ended() const noexcept {
-  return swept_.load(std::memory_order_acquire) == 0;  // acquire: see swept_
+  return swept_.load(std::memory_order_relaxed) == 0;
 }
 
 /// True: all tasks of the round ended in time.
@@ -430,9 +434,9 @@ bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
   const auto left = std::chrono::ceil<clock::duration>(until - std::chrono::steady_clock::now());
   limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
   workers_[0]->timers().arm(limit);
-  // acquire: pairs with end_fire.
+  // Relaxed: finish_disarm() comes before its end.
   while (!round_ended() &&
-         limit.state.load(std::memory_order_acquire) == timer_node::phase::armed && !deadlock_) {
+         limit.state.load(std::memory_order_relaxed) == timer_node::phase::armed && !deadlock_) {
     run_loop();
   }
   deadlock_ = false;
@@ -532,8 +536,7 @@ void scheduler::count_end(bool swept) noexcept {
   } else {
     foreign_finished_.fetch_add(1, std::memory_order_relaxed);
   }
-  // acq_rel: see swept_.
-  if (!swept || swept_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!swept || swept_.fetch_sub(1, std::memory_order_relaxed) != 1) return;
   if (single()) return leave();
   const std::lock_guard lock(sweep_mutex_);
   sweep_ended_.notify_all();

@@ -97,6 +97,7 @@ class scheduler {
   [[nodiscard]] bool running() const noexcept;
   /// Single worker: ends run_until_done from within.
   void leave() noexcept;
+  void leave_process() noexcept;
 
   /// Whom request_interrupt() cancels. Null: nobody any more, and no worker is about to.
   void set_interruptible(task_state* main) noexcept;
@@ -262,7 +263,8 @@ class scheduler {
   // Tasks of the shutdown round that have not ended; and round_begins, until all are marked and
   // cancelled.
   //   written by  begin_round, and ending tasks
-  //   pairing     acq_rel, the last one is told apart
+  //   pairing     none; relaxed: the order of the word tells the last one apart. What the tasks did
+  //               is seen by the walk over all tasks that finds none, which ends the rounds
   atomic<std::int64_t> swept_{0};
   static constexpr std::int64_t round_begins = std::int64_t{1} << 40;
 

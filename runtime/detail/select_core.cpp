@@ -59,7 +59,7 @@ bool select_core::advance() noexcept {
   collecting_ = true;
   take_back_leaves();
   cancel_children();
-  if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) return true;  // acq_rel: see live_
+  if (live_.fetch_sub(1, std::memory_order_acquire) == 1) return true;  // acquire: see live_
   return !arm(*this);
 }
 

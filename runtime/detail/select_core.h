@@ -69,7 +69,8 @@ class select_core : public wait_node, public retry_node {
   bool collecting_ = false;  // phase 4
   wait_outcome ended_ = wait_outcome::completed;
   //   written by  the parent (one for itself until phase 4) and ending children
-  //   pairing     acq_rel: the last wakes the parent
+  //   pairing     acq_rel of the children, acquire of the parent, who tells nothing with it: the
+  //               last one has seen what all did, and wakes the parent
   atomic<std::size_t> live_{1};
 };
 

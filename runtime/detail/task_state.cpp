@@ -217,8 +217,8 @@ void unlock_life(task_state& task, std::uint32_t word) noexcept {
 /// Nobody can reach the task any more.
 void free_block(task_state& task) noexcept {
   task.type->destroy_result(task);
-  // acquire: pairs with the release in extra_of.
-  drop_extra(task.extra.load(std::memory_order_acquire));
+  // Relaxed: who has written it held the task, and has let it go.
+  drop_extra(task.extra.load(std::memory_order_relaxed));
   const std::uint8_t size_class = task.size_class;
   // release: a walker that finds no task here has seen all that the last one did; see try_pin. One
   // that still sees the old word fails to pin, because the task is done.
@@ -237,33 +237,28 @@ bool wait_group::claim(std::uint32_t member) noexcept {
 bool wait_group::hold() noexcept {
   for (;;) {
     std::uint32_t seen = open;
-    // acq_rel: orders the members' claims; see the class.
-    if (winner_.compare_exchange_weak(seen, held, std::memory_order_acq_rel,
-                                      std::memory_order_acquire))
-      return true;
+    if (winner_.compare_exchange_weak(seen, held, std::memory_order_relaxed)) return true;
     if (seen != open && seen != held) return false;
     cpu_relax();
   }
 }
 
 void wait_group::settle(std::uint32_t winner_or_open) noexcept {
-  // release: pairs with the acquire in winner() and hold().
-  winner_.store(winner_or_open, std::memory_order_release);
+  winner_.store(winner_or_open, std::memory_order_relaxed);
 }
 
 std::uint32_t wait_group::winner() const noexcept {
-  // acquire: pairs with the release in settle(): what the winner stored in its node is seen.
-  return winner_.load(std::memory_order_acquire);
+  return winner_.load(std::memory_order_relaxed);
 }
 
 bool arm(wait_node& node) noexcept {
   task_state& task = *node.task;
   chaos::point();  // the node is published: a wake or a cancellation may come first
   std::uint64_t word = task.wait.load(std::memory_order_relaxed);
-  // acq_rel: see task_state::wait.
+  // release: see task_state::wait. No acquire: who wrote the old word has told the task nothing.
   if ((word & attention_mask) == 0 &&
       task.wait.compare_exchange_strong(word, word | bits_of(node) | armed,
-                                        std::memory_order_acq_rel, std::memory_order_relaxed))
+                                        std::memory_order_release, std::memory_order_relaxed))
       [[likely]] {
     return true;
   }
@@ -339,8 +334,9 @@ void interrupt(task_state& task) noexcept {
 }
 
 void clear_level(task_state& task) noexcept {
-  // acq_rel: see task_state::wait.
-  task.wait.fetch_and(~level, std::memory_order_acq_rel);
+  // acquire: the owner looks at its scopes next, and the level that it takes away may be that of one
+  // which has expired just now.
+  task.wait.fetch_and(~level, std::memory_order_acquire);
 }
 
 int cancelling(const task_state& task) noexcept {
@@ -373,8 +369,8 @@ bool request_pending(const task_state& task) noexcept {
   return (peek(task) & request) != 0;
 }
 void repost_request(task_state& task) noexcept {
-  // acq_rel: see task_state::wait.
-  task.wait.fetch_or(request, std::memory_order_acq_rel);
+  // Relaxed: the task's own, and nothing else goes with it.
+  task.wait.fetch_or(request, std::memory_order_relaxed);
 }
 
 bool interrupted(const task_state& task) noexcept {
@@ -388,11 +384,13 @@ bool is_suspended(const task_state& task) noexcept {
   return (peek(task) & (armed | held | busy)) != 0;
 }
 
+// Relaxed: the mask is the task's own, and cancellers go by the word alone. Who finds the task armed
+// later sees what it did before by that.
 void mask_requests(task_state& task) noexcept {
-  task.wait.fetch_or(masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+  task.wait.fetch_or(masked, std::memory_order_relaxed);
 }
 void unmask_requests(task_state& task) noexcept {
-  task.wait.fetch_and(~masked, std::memory_order_acq_rel);  // acq_rel: see task_state::wait
+  task.wait.fetch_and(~masked, std::memory_order_relaxed);
 }
 bool requests_masked(const task_state& task) noexcept {
   return (peek(task) & masked) != 0;
@@ -407,7 +405,8 @@ bool set_stop_hook(task_state& task, stop_hook* hook) {
   }
   if (before != nullptr) before->drop_reference();
   // A read-modify-write, though it changes nothing: a store-load race. Either it comes after that of
-  // a canceller and sees the request, or before it, and then the canceller finds the hook.
+  // a canceller and sees the request, or before it, and then the canceller finds the hook. acquire:
+  // what was done before the request is seen.
   return task.wait.fetch_or(0, std::memory_order_acq_rel) >= one_request;
 }
 
@@ -439,8 +438,8 @@ void visit_awaited(const task_state& task, visit_function visit, void* context) 
 
 bool consume_request(task_state& task) noexcept {
   if ((peek(task) & masked) != 0) return false;
-  // acq_rel: see task_state::wait.
-  return (task.wait.fetch_and(~request, std::memory_order_acq_rel) & request) != 0;
+  // acquire: who is told of a request sees what was done before it. The task itself tells nothing.
+  return (task.wait.fetch_and(~request, std::memory_order_acquire) & request) != 0;
 }
 
 void init_task(task_state& state, const task_type& type, std::uint8_t runtime,
@@ -566,8 +565,9 @@ bool change_if_live(task_state& task, std::uint8_t runtime, const Wanted& wanted
       word = task.life.load(std::memory_order_acquire);  // acquire: as above
       continue;
     }
-    // acq_rel: pairs with the release in init_task: the header may be read. acquire: as above.
-    if (task.life.compare_exchange_weak(word, changed(word), std::memory_order_acq_rel,
+    // acquire: pairs with the release in init_task: the header may be read, also that of the next
+    // task in this block whose word is the same. If it fails: as above.
+    if (task.life.compare_exchange_weak(word, changed(word), std::memory_order_acquire,
                                         std::memory_order_acquire)) {
       return true;
     }
@@ -683,7 +683,7 @@ task_state* fork_parent_in(std::uintptr_t word) noexcept {
   return tagged<task_state>(word, extra_tag::fork_parent);
 }
 std::uintptr_t peek_extra(const task_state& task) noexcept {
-  // acquire: pairs with the acq_rel of who has written it.
+  // acquire: pairs with the release in extra_of.
   return task.extra.load(std::memory_order_acquire);
 }
 
@@ -777,8 +777,9 @@ task_extra& extra_of(task_state& task) {
   do {
     made->values = context_in(word);
     made->fork_parent = fork_parent_in(word);
-    // acq_rel: publishes the contents, and with them the context; or sees those of who came first.
-    if (task.extra.compare_exchange_weak(word, word_of(made), std::memory_order_acq_rel,
+    // release: publishes the contents, and with them the context, which the look has seen; acquire:
+    // or sees those of who came first.
+    if (task.extra.compare_exchange_weak(word, word_of(made), std::memory_order_release,
                                          std::memory_order_acquire))
       return *made;
   } while (extra_in(word) == nullptr);
@@ -810,8 +811,9 @@ void set_context(task_state& task, context* values) noexcept {
       extra->values = values;
       break;
     }
-    // acq_rel: as in extra_of.
-    if (task.extra.compare_exchange_weak(word, word_of(values), std::memory_order_acq_rel,
+    // Relaxed: what it points to is the task's own; others only hand it on. acquire if it fails: as
+    // in extra_of.
+    if (task.extra.compare_exchange_weak(word, word_of(values), std::memory_order_relaxed,
                                          std::memory_order_acquire))
       break;
   }

@@ -114,9 +114,10 @@ struct alignas(64) task_state {
   /// See the table above.
   //   written by  the task itself (arm), wakers, cancellers: any thread
   //   read by     the same
-  //   pairing     every transition is an acq_rel read-modify-write, so that what the waker wrote
-  //               before the wake is seen by the resumed task, and what the task wrote before it
-  //               armed is seen by waker and canceller
+  //   pairing     every transition between threads is an acq_rel read-modify-write, so that what
+  //               the waker wrote before the wake is seen by the resumed task, and what the task
+  //               wrote before it armed is seen by waker and canceller. Where a task changes its
+  //               own flags, or only arms, half of that or less is enough: said at each place
   atomic<std::uint64_t> wait;
 
   /// Life-cycle bits and handle count, see task_life below. Zero: no task lives in this block.
@@ -141,7 +142,7 @@ struct alignas(64) task_state {
   //   written by  extra_of, any thread with a handle or pin: once, by compare-exchange; before that
   //               set_context, on the task's own thread, by the same
   //   read by     the same
-  //   pairing     acq_rel, so that the contents are seen
+  //   pairing     release of who makes a task_extra, acquire of all others: its contents are seen
   atomic<std::uintptr_t> extra;
 };
 static_assert(sizeof(task_state) == 64);

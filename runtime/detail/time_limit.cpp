@@ -25,7 +25,7 @@ void time_limit::arm(clock::time_point when, bool over) noexcept {
 
 void time_limit::on_fire(timer_node& self) noexcept {
   auto& limit = static_cast<limit_timer&>(self);
-  limit.scope.expired.store(true, std::memory_order_release);  // release: see expired
+  limit.scope.expired.store(true, std::memory_order_relaxed);  // relaxed: see expired
   if (limit.shielded) {
     interrupt(*limit.scope.task);
   } else {

@@ -28,7 +28,8 @@ enum class wait_outcome : std::uint8_t { completed, cancelled, interrupted };
 ///
 ///   written by  any thread that completes a member, under the lock of the member's primitive;
 ///               the selecting task
-///   pairing     acq_rel: the winner's index is published with what the winner stored in its node
+///   pairing     none; relaxed: the order of the word alone decides which member wins. What the
+///               winner stored in its node comes with its wake
 class wait_group {
  public:
   static constexpr std::uint32_t open = ~std::uint32_t{0};

@@ -147,18 +147,36 @@ const registered_model both_end_elsewhere("Gather", "EndAgainstStart_WakesThePar
                                             check(seen.how == end::value, "no value");
                                           });
 
+task<int> fail_observed(detail::task_state*& self) {
+  self = detail::here.task;
+  detail::add_handle(*self);
+  throw std::runtime_error("expected");
+  co_return 0;
+}
+
+task<> gather_failing_observed(two_children& all, detail::task_state*& failing, outcome& into) {
+  try {
+    (void)co_await gather(fail_observed(failing), wait_for(all.of_second, all.second));
+    into.is(end::value);
+  } catch (const std::runtime_error&) {
+    into.is(end::failed);
+  }
+}
+
 const registered_model failure_elsewhere(
-    "Gather", "FailureAgainstStart_EndsTheSibling", {.preemptions = 2, .stale_reads = 1}, [] {
+    "Gather", "FailureAgainstStart_EndsTheSiblingAlone", {.preemptions = 2, .stale_reads = 2}, [] {
       scheduler runs(2, placing::next_worker);
       two_children all;  // the second one waits until it is cancelled
       outcome seen;
-      all.of_first.set(the_value);
-      const auto parent = spawn(gather_failing(all, seen));
+      detail::task_state* failing = nullptr;
+      const auto parent = spawn(gather_failing_observed(all, failing, seen));
 
       run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
 
       check(seen.how == end::failed, "not failed");
       check(runs.unretrieved() == 0, "the failure was seen");
+      check(detail::cancelling(*failing) == 0, "who has failed was asked to end");
+      detail::drop_handle(*failing);
     });
 
 const registered_model cancel_elsewhere("Gather",

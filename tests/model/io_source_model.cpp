@@ -198,6 +198,7 @@ const registered_model closed_elsewhere("IoSource", "NextLifeOnAnotherThread_Beg
 
                                           run_threads(
                                               [&] {
+                                                check(former->fd() == fd, "not the number");
                                                 former->close();
                                                 // Relaxed: the kernel gives the number away.
                                                 closed.store(true, std::memory_order_relaxed);
@@ -240,7 +241,8 @@ const registered_model table("IoSource", "TwoWhoOpenTheFirst_ShareAChunk",
                                io_source* second = nullptr;
 
                                run_threads([&] { first = io_source::open(0, false); },
-                                           [&] { second = io_source::open(1, false); });
+                                           [&] { second = io_source::open(1, false); },
+                                           [&] { check(!io_source::anyone_waits(), "nobody"); });
 
                                check(second - first == 1, "not in one chunk");
                                check(io_source::find(first->tag()) == first, "not found");

@@ -47,6 +47,31 @@ std::set<outcome> outcomes_of(const std::function<outcome()>& body,
   return seen;
 }
 
+// ---- Load buffering: read x, y = 1 | read y, x = that. Not shown, but a model may forbid it.
+
+result load_buffering(std::memory_order write, std::memory_order read) {
+  options all;
+  all.preemptions = 1000;
+  all.no_early_loads = true;
+  return explore(all, [&] {
+    atomic<int> x{0}, y{0};
+    run_threads(
+        [&] {
+          (void)x.load(relaxed);
+          y.store(1, write);
+        },
+        [&] {
+          if (y.load(read) == 1) x.store(1, relaxed);
+        });
+  });
+}
+
+TEST(Litmus, LoadBuffering_IsFoundWhereItIsForbidden) {
+  EXPECT_TRUE(load_buffering(release, acquire).passed());
+  EXPECT_THAT(load_buffering(relaxed, acquire).failure, testing::HasSubstr("comes after it"));
+  EXPECT_THAT(load_buffering(release, relaxed).failure, testing::HasSubstr("comes after it"));
+}
+
 // ---- Store buffering: x = 1, read y | y = 1, read x
 
 outcome store_buffering(std::memory_order write, std::memory_order read) {

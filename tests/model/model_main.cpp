@@ -2,20 +2,19 @@
 //
 //   weft_model_tests --replay Suite.Name 2:17b3a
 //
-// How good they are (see checker/mutation.h), here the first of two halves of the work:
+// The same for a search that has to fail, where a bug was planted:
 //
-//   weft_model_tests --mutations report.tsv 0 2
+//   weft_model_tests --must-fail Suite.Name
 //
-// and of one file alone:
+// How good they are, see checker/mutation.h; mutation.sh does it for both programs:
 //
-//   weft_model_tests --mutations report.tsv 0 1 runtime/future.cpp
+//   weft_model_tests --mutations report.tsv [--known other.tsv] [--in runtime/future.cpp:88]
 
 #include "checker/mutation.h"
 #include "checker/registry.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -42,27 +41,43 @@ class model_test : public testing::Test {
   const registered_model& model_;
 };
 
-int run_one(std::string_view name, const std::string& text) {
+constexpr int bad_usage = 2;
+
+/// Null, and a message: there is none.
+const registered_model* find_model(std::string_view name) {
   for (const registered_model* each : registered_model::all()) {
-    if (each->full_name() != name) continue;
-    const result found = each->replay(text);
-    std::printf("%s%s\n", found.trace.c_str(), found.passed() ? "passed" : found.failure.c_str());
-    return found.passed() ? 0 : 1;
+    if (each->full_name() == name) return each;
   }
   std::fprintf(stderr, "there is no model called %.*s\n", static_cast<int>(name.size()),
                name.data());
-  return 2;
+  return nullptr;
 }
 
-int weaken_orders(const char* path, const char* first, const char* step, std::string_view file) {
-  std::FILE* report = std::fopen(path, "we");
-  if (report == nullptr) {
-    std::perror(path);
-    return 2;
+int run_one(std::string_view name, const std::string& text) {
+  const registered_model* const model = find_model(name);
+  if (model == nullptr) return bad_usage;
+  const result found = model->replay(text);
+  std::printf("%s%s\n", found.trace.c_str(), found.passed() ? "passed" : found.failure.c_str());
+  return found.passed() ? 0 : 1;
+}
+
+int expect_failure(std::string_view name) {
+  const registered_model* const model = find_model(name);
+  if (model == nullptr) return bad_usage;
+  const result found = model->check_all(on_failure::explain);
+  std::printf("%s\n", found.report().c_str());
+  return found.passed() ? 1 : 0;
+}
+
+int weaken_orders(int argc, char** argv) {
+  mutation_run how{.report = argv[2]};
+  for (int i = 3; i + 1 < argc; i += 2) {
+    const std::string_view option = argv[i];
+    if (option == "--known") how.known = argv[i + 1];
+    if (option == "--in") how.where = argv[i + 1];
+    if (option == "--processes") how.processes = static_cast<unsigned>(std::atoi(argv[i + 1]));
   }
-  run_mutations(report, {static_cast<unsigned>(std::atoi(first)),
-                         static_cast<unsigned>(std::max(1, std::atoi(step))), file});
-  return std::fclose(report) == 0 ? 0 : 1;
+  return run_mutations(how);
 }
 
 }  // namespace
@@ -72,8 +87,8 @@ int main(int argc, char** argv) {
   using namespace weft::model;
   testing::InitGoogleTest(&argc, argv);
   if (argc == 4 && std::string_view(argv[1]) == "--replay") return run_one(argv[2], argv[3]);
-  if (argc >= 5 && std::string_view(argv[1]) == "--mutations")
-    return weaken_orders(argv[2], argv[3], argv[4], argc == 6 ? argv[5] : "");
+  if (argc == 3 && std::string_view(argv[1]) == "--must-fail") return expect_failure(argv[2]);
+  if (argc >= 3 && std::string_view(argv[1]) == "--mutations") return weaken_orders(argc, argv);
   for (const registered_model* each : registered_model::all()) {
     testing::RegisterTest(each->suite(), each->name(), nullptr, nullptr, __FILE__, __LINE__,
                           [each]() -> testing::Test* { return new model_test(*each); });

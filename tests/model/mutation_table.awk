@@ -1,7 +1,7 @@
 # Makes a table of what the models have found of the weakened orders, and compares it with what is
 # explained.
 #
-#   awk -f mutation_table.awk root=/path/to/weft MUTATIONS.md report.tsv ... source ...
+#   awk -f mutation_table.awk root=/path/to/weft [where=runtime/future.cpp] MUTATIONS.md report.tsv ... source ...
 #
 # Reports are those of --mutations (checker/mutation.h); of several that know an order, one that has
 # found it counts. Sources are searched for orders that no report knows: no model comes there.
@@ -11,6 +11,7 @@
 BEGIN { FS = "\t" }
 
 function short(path) { return substr(path, length(root) + 2) }
+function wanted(file) { return where == "" || index(file, where) > 0 }
 function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
 function code_at(file, line) { return trim(text[file, line]) }
 function escaped(code) { gsub(/\|/, "\\|", code); return code }
@@ -29,16 +30,16 @@ FILENAME ~ /\.md$/ {
   file = cells[1]; gsub(/[|` ]/, "", file)
   code = cells[2]; sub(/^`/, "", code); sub(/`$/, "", code); gsub(/\001/, "|", code)
   key = file SUBSEP trim(code) SUBSEP trim(cells[3])
-  explained[key] = 1
+  if (wanted(file)) explained[key] = 1
   next
 }
 
 # ---- Reports
 
 FILENAME ~ /\.tsv$/ {
-  key = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4 SUBSEP $5
+  key = $1 SUBSEP $2 SUBSEP $4 SUBSEP $5 SUBSEP $6 SUBSEP $3
   if (!(key in found)) { order[++keys] = key; found[key] = "-" }
-  if ($7 != "-" && found[key] == "-") found[key] = $7
+  if ($9 != "-" && found[key] == "-") found[key] = $9
   reached[$1, $2] = 1
   next
 }
@@ -47,6 +48,7 @@ FILENAME ~ /\.tsv$/ {
 
 {
   file = short(FILENAME)
+  if (!wanted(file)) next
   text[file, FNR] = $0
   line = $0
   sub(/^[ \t]*\/\/.*/, "", line)

@@ -158,14 +158,16 @@ void ring_with_thieves(unsigned tasks_made, unsigned thieves) {
   tasks.expect_all_taken(tasks_made);
 }
 
-const registered_model ring_one_thief("Ring", "Thief_TakesEachTaskOnce", {.preemptions = 3},
+const registered_model ring_one_thief("Ring", "Thief_TakesEachTaskOnce",
+                                      {.preemptions = 3, .no_early_loads = true},
                                       [] { ring_with_thieves(4, 1); });
 
-const registered_model ring_two_thieves("Ring", "TwoThieves_TakeEachTaskOnce", {.preemptions = 2},
+const registered_model ring_two_thieves("Ring", "TwoThieves_TakeEachTaskOnce",
+                                        {.preemptions = 2, .no_early_loads = true},
                                         [] { ring_with_thieves(2, 2); });
 
-const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.preemptions = 3},
-                                  [] {
+const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief",
+                                  {.preemptions = 3, .no_early_loads = true}, [] {
                                     run_queue ring, stolen;
                                     numbered_tasks<6> tasks;
                                     const auto take_from = [&](run_queue& from) {
@@ -194,7 +196,7 @@ const registered_model ring_wraps("Ring", "ReusedSlots_DoNotReachASlowThief", {.
 
 // What a thief has taken, a second one may take from its ring.
 const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWhatWasWritten",
-                                         {.preemptions = 3}, [] {
+                                         {.preemptions = 3, .no_early_loads = true}, [] {
                                            run_queue ring, stolen, stolen_again;
                                            numbered_tasks<3> tasks;
                                            const auto take_from = [&](run_queue& from) {
@@ -218,9 +220,33 @@ const registered_model ring_stolen_twice("Ring", "StolenTask_IsStolenAgainWithWh
                                            tasks.expect_all_taken();
                                          });
 
+const registered_model ring_wraps_one_by_one("Ring", "ReusedSlots_DoNotReachASlowThiefOfOne",
+                                             {.preemptions = 3, .no_early_loads = true}, [] {
+                                               run_queue ring;
+                                               numbered_tasks<5> tasks;
+                                               for (unsigned i = 0; i < 3; ++i)
+                                                 ring.push(tasks.make(i));
+
+                                               run_threads(
+                                                   [&] {
+                                                     for (unsigned i = 3; i < 5; ++i) {
+                                                       if (!ring.push(tasks.make(i)))
+                                                         tasks.take(tasks.make(i));
+                                                     }
+                                                   },
+                                                   [&] {
+                                                     if (task_state* task = ring.steal_one())
+                                                       tasks.take(*task);
+                                                   });
+                                               while (task_state* task = ring.pop())
+                                                 tasks.take(*task);
+
+                                               tasks.expect_all_taken();
+                                             });
+
 // Those who rescue take one at a time.
 const registered_model ring_one_by_one("Ring", "ThiefOfOneAgainstThiefOfHalf_TakeEachTaskOnce",
-                                       {.preemptions = 2}, [] {
+                                       {.preemptions = 2, .no_early_loads = true}, [] {
                                          run_queue ring, stolen;
                                          numbered_tasks<3> tasks;
                                          const auto take_from = [&](run_queue& from) {
@@ -355,6 +381,35 @@ const registered_model private_ring_full("PrivateRing", "FullRing_RefusesAtBothE
                                            queue.expect_all_taken();
                                          });
 
+// Twice private: a slow thief that has seen the first time ends the second one.
+const registered_model private_ring_twice("PrivateRing", "ThiefOfAFormerTime_SeesTheHeadOfThis",
+                                          {.preemptions = 2}, [] {
+                                            private_ring queue(3);
+                                            run_threads(
+                                                [&] {
+                                                  queue.pop();
+                                                  queue.ring.make_private();
+                                                  queue.pop();
+                                                },
+                                                [&] { queue.steal_one(); },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
+
+const registered_model private_ring_wraps("PrivateRing", "ReusedSlots_DoNotReachASlowThief",
+                                          {.preemptions = 2, .no_early_loads = true}, [] {
+                                            private_ring queue(3, false);
+                                            run_threads(
+                                                [&] {
+                                                  queue.ring.make_private();
+                                                  queue.push();
+                                                  queue.pop();
+                                                  queue.push();
+                                                },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
+
 // ---- Deque of forks
 
 void deque_with_thieves(unsigned thieves) {
@@ -394,15 +449,17 @@ void deque_with_thieves(unsigned thieves) {
   tasks.expect_all_taken();
 }
 
-const registered_model deque_one_thief("ForkDeque", "Thief_TakesEachChildOnce", {.preemptions = 3},
+const registered_model deque_one_thief("ForkDeque", "Thief_TakesEachChildOnce",
+                                       {.preemptions = 3, .no_early_loads = true},
                                        [] { deque_with_thieves(1); });
 
 const registered_model deque_two_thieves("ForkDeque", "TwoThieves_TakeEachChildOnce",
-                                         {.preemptions = 2}, [] { deque_with_thieves(2); });
+                                         {.preemptions = 2, .no_early_loads = true},
+                                         [] { deque_with_thieves(2); });
 
 // A slow thief has read an old entry of a slot that is used again.
 const registered_model deque_wraps("ForkDeque", "ReusedSlots_DoNotReachASlowThief",
-                                   {.preemptions = 3}, [] {
+                                   {.preemptions = 3, .no_early_loads = true}, [] {
                                      fork_deque deque;
                                      numbered_tasks<4> tasks;
                                      deque.push(tasks.make(0));

@@ -56,6 +56,25 @@ const registered_model cancel_waits(
       check(of_after.how == end::value, "it was left, and ends a later wait");
     });
 
+task<> look_into_scope(const cancel_scope& scope, const int& written) {
+  check(!scope.cancel_called() || written == 1, "not what was written before the cancel");
+  co_return;
+}
+
+const registered_model cancel_and_look("CancelScope", "WhoSeesACancel_SeesWhatWasWrittenBefore",
+                                       {.preemptions = 2}, [] {
+                                         scheduler runs;
+                                         cancel_scope scope;
+                                         int written = 0;
+                                         const auto looker = spawn(look_into_scope(scope, written));
+
+                                         run_threads([&] { runs.work(); },
+                                                     [&] {
+                                                       written = 1;
+                                                       scope.cancel();
+                                                     });
+                                       });
+
 task<> own_scope(std::unique_ptr<cancel_scope> scope, signal& inside, outcome& of_inside) {
   {
     cancel_scope::visit visit(*scope);

@@ -156,5 +156,26 @@ const registered_model children_elsewhere(
       check(seen.how == end::value || seen.how == end::closed, "no end");
     });
 
+// The last resort of a shutdown destroys the parent while a child ends elsewhere.
+const registered_model destroyed("Select",
+                                 "DestructionAgainstTheEndOfAChild_TouchesNothingThatIsGone",
+                                 {.preemptions = 2, .stale_reads = 1}, [] {
+                                   scheduler runs(2);
+                                   signal first, never;
+                                   outcome seen;
+                                   const auto chooser = spawn(select_child(first, never, seen));
+                                   const auto waker = spawn(set_signal(first));
+                                   bool condemned = false;
+
+                                   run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
+                                               [&] {
+                                                 condemned = detail::condemn(*chooser.state());
+                                                 never.set(the_value);
+                                               });
+
+                                   check(chooser.cancelled() == condemned,
+                                         "it has not ended as it was told");
+                                 });
+
 }  // namespace
 }  // namespace weft::model

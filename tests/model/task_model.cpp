@@ -1,6 +1,7 @@
 // The wait word of a task: whatever comes together, each suspension ends once, with one outcome; a
 // request that was not delivered is still there; and nobody touches a task that is gone.
 
+#include "../../runtime/detail/frame_pool.h"
 #include "../../runtime/detail/interrupt_scope.h"
 #include "../../runtime/detail/wait_node.h"
 #include "../../runtime/spawn.h"
@@ -99,6 +100,26 @@ const registered_model cancel_alone("Task", "Cancel_EndsTheWait", {.preemptions 
   // One that was cancelled before it began never runs.
   check(waiter.cancelled() ? seen.how == end::none : seen.how == end::cancelled, "not cancelled");
 });
+
+task<> write_and_wait(int& written, signal& never) {
+  written = 1;
+  co_await never.wait();
+}
+
+const registered_model cancel_and_look("Task", "WhoSeesItCancelled_SeesWhatItDid",
+                                       {.preemptions = 2}, [] {
+                                         scheduler runs;
+                                         signal never;
+                                         int written = 0;
+                                         auto waiter = spawn(write_and_wait(written, never));
+
+                                         run_threads([&] { runs.work(); }, [&] { waiter.cancel(); },
+                                                     [&] {
+                                                       if (!waiter.cancelled()) return;
+                                                       // 0: it was cancelled before it began.
+                                                       check(written <= 1, "not what was written");
+                                                     });
+                                       });
 
 void cancel_against_wake(unsigned cancellers) {
   scheduler runs;
@@ -306,6 +327,100 @@ const registered_model expiry_shielded(
       check(of_never.how == end::timed_out, "no time-out");
     });
 
+task<> leave_one_of_two(expiry& inner, expiry& outer, signal& never, outcome& of_inner,
+                        outcome& of_outer) {
+  detail::enter_scope(outer.scope);
+  detail::enter_scope(inner.scope);
+  co_await wait_once(never, of_inner);
+  inner.wait_until_over();
+  detail::leave_scope(inner.scope);
+  co_await wait_once(never, of_outer);
+  outer.wait_until_over();
+  detail::leave_scope(outer.scope);
+}
+
+// The level that the task takes away with its inner scope may be that of the outer one.
+const registered_model expiry_while_left(
+    "Task", "ExpiryWhileAnInnerScopeIsLeft_EndsTheNextWait", {.preemptions = 2, .stale_reads = 1},
+    [] {
+      scheduler runs;
+      interrupt_scope of_inner, of_outer;
+      expiry inner{of_inner}, outer{of_outer};
+      signal never;
+      outcome first, second;
+      const auto waiter = spawn(leave_one_of_two(inner, outer, never, first, second));
+
+      run_threads([&] { runs.work(); }, [&] { inner.fire(*waiter.state()); },
+                  [&] { outer.fire(*waiter.state()); });
+
+      check(first.how == end::timed_out, "no time-out");
+      check(second.how == end::timed_out, "a time-out is lost");
+    });
+
+task<> wait_with_request(expiry& limit, signal& never, outcome& of_inside) {
+  interrupt_scope shield;
+  shield.shields = true;
+  detail::enter_scope(shield);
+  detail::cancel(*detail::here.task);  // waits behind the shield
+  detail::enter_scope(limit.scope);
+  co_await wait_once(never, of_inside);
+  limit.wait_until_over();
+  detail::leave_scope(limit.scope);
+  detail::leave_scope(shield);
+}
+
+// The task looks closer because of a request that it must not heed, and then the level comes.
+const registered_model expiry_with_request(
+    "Task", "ExpiryWhileARequestWaits_EndsTheWait", {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs;
+      interrupt_scope scope;
+      expiry limit{scope};
+      signal never;
+      outcome of_inside;
+      const auto waiter = spawn(wait_with_request(limit, never, of_inside));
+
+      run_threads([&] { runs.work(); }, [&] { limit.fire(*waiter.state()); });
+
+      check(of_inside.how == end::timed_out, "no time-out");
+      check(detail::request_pending(*waiter.state()), "the request is lost");
+    });
+
+task<> look_in_expired_scope(const int& written, outcome& of_look) {
+  interrupt_scope scope;
+  expiry limit{scope};
+  detail::enter_scope(scope);
+  limit.fire(*detail::here.task);
+  try {
+    this_task::check_cancelled();
+  } catch (const timeout_error&) {
+    of_look.is(end::timed_out);
+  } catch (const cancelled_error&) {
+    check(written == 1, "not what was written before the cancel");
+    of_look.is(end::cancelled);
+  }
+  detail::leave_scope(scope);
+  co_return;
+}
+
+// It comes for the time-out, and meets a request.
+const registered_model look_and_cancel("Task", "CancelWhileItLooks_ShowsWhatWasWritten",
+                                       {.preemptions = 2, .stale_reads = 1}, [] {
+                                         scheduler runs;
+                                         int written = 0;
+                                         outcome of_look;
+                                         auto looker =
+                                             spawn(look_in_expired_scope(written, of_look));
+
+                                         run_threads([&] { runs.work(); },
+                                                     [&] {
+                                                       written = 1;
+                                                       looker.cancel();
+                                                     });
+
+                                         check(looker.cancelled() || of_look.how != end::none,
+                                               "nothing was raised");
+                                       });
+
 // ---- Visitors
 
 void visit(const detail::task_state& waiter) {
@@ -355,6 +470,103 @@ const registered_model condemn_and_wake(
       check(seen.how == (condemned ? end::none : end::value), "it went on");
     });
 
+task<> write(int& into) {
+  into = 1;
+  co_return;
+}
+
+// A walker that finds a task no more has seen what it did.
+const registered_model walk_and_end("Task", "WalkAgainstEnd_SeesWhatItDid", {.preemptions = 3}, [] {
+  scheduler runs;
+  int written = 0;
+  const auto writer = spawn(write(written));
+
+  run_threads([&] { runs.work(); },
+              [&] {
+                if (detail::try_pin(*writer.state(), 0)) {
+                  detail::drop_handle(*writer.state());
+                } else {
+                  check(written == 1, "not what was written");
+                }
+              });
+});
+
+void look_for_task(void* found, detail::task_state& header) {
+  if (!detail::try_pin(header, 0)) return;
+  *static_cast<bool*>(found) = true;
+  detail::drop_handle(header);
+}
+
+// ... also if it had to wait for somebody who looks at the waiters.
+const registered_model walk_and_lock(
+    "Task", "WalkAgainstEndAndWaiter_SeesWhatItDid", {.preemptions = 2}, [] {
+      scheduler runs;
+      int written = 0;
+      const auto writer = spawn(write(written));
+      detail::completion_waiter other;
+
+      run_threads(
+          [&] { runs.work(); },
+          [&] { check(!detail::remove_waiter(*writer.state(), other), "it was not there"); },
+          [&] {
+            if (detail::try_pin(*writer.state(), 0)) {
+              detail::drop_handle(*writer.state());
+            } else {
+              check(written == 1, "not what was written");
+            }
+          });
+    });
+
+// ... also if nobody else holds it, and its block is free.
+const registered_model walk_and_free(
+    "Task", "WalkAgainstEndOfADetachedTask_SeesWhatItDid", {.preemptions = 3}, [] {
+      scheduler runs;
+      int written = 0;
+      spawn(write(written)).detach();
+
+      run_threads([&] { runs.work(); },
+                  [&] {
+                    bool found = false;
+                    detail::frame_pool::for_each_block(look_for_task, &found);
+                    check(found || written == 1, "not what was written");
+                  });
+    });
+
+/// A block for task headers, and the word of a task in it.
+struct header_block {
+  detail::task_state state{};
+  static constexpr detail::task_type first{}, second{};
+
+  std::uint32_t begin(const detail::task_type& type) noexcept {
+    detail::init_task(state, type, 0, std::coroutine_handle<>(), 0, 0);
+    return state.life.load(std::memory_order_relaxed);
+  }
+  /// Not if somebody has pinned it.
+  bool end(std::uint32_t word) noexcept {
+    // acq_rel: as a task that ends.
+    return state.life.compare_exchange_strong(word, 0, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed);
+  }
+};
+
+// Between the look of a walker and its pin another task gets the block, with the same word.
+const registered_model walk_and_reuse("Task", "PinOfTheNextTaskInABlock_SeesItsHeader",
+                                      {.preemptions = 3}, [] {
+                                        header_block block;
+                                        const std::uint32_t word = block.begin(block.first);
+
+                                        run_threads(
+                                            [&] {
+                                              if (block.end(word)) (void)block.begin(block.second);
+                                            },
+                                            [&] {
+                                              if (!detail::try_pin(block.state, 0)) return;
+                                              const detail::task_type* type = block.state.type;
+                                              check(type == &block.first || type == &block.second,
+                                                    "the header of no task");
+                                            });
+                                      });
+
 // ---- What few tasks have
 
 struct counted_hook final : detail::stop_hook {
@@ -363,10 +575,11 @@ struct counted_hook final : detail::stop_hook {
   tally& asked;
 };
 
-task<> change_hooks(tally& asked, bool& told) {
+task<> change_hooks(tally& asked, bool& told, const int& written) {
   detail::task_state& self = *detail::here.task;
   (void)detail::set_stop_hook(self, new counted_hook(asked));
   told = detail::set_stop_hook(self, new counted_hook(asked));
+  check(!told || written == 1, "not what was written before the cancel");
   co_return;
 }
 
@@ -376,11 +589,15 @@ const registered_model stop_hooks("Task", "CancelAgainstNewStopHook_ReachesOneOf
                                     scheduler runs;
                                     tally asked;
                                     bool told = false;
-                                    auto waiter = spawn(change_hooks(asked, told));
+                                    int written = 0;
+                                    auto waiter = spawn(change_hooks(asked, told, written));
                                     bool accepted = false;
 
                                     run_threads([&] { runs.work(); },
-                                                [&] { accepted = waiter.cancel(); });
+                                                [&] {
+                                                  written = 1;
+                                                  accepted = waiter.cancel();
+                                                });
 
                                     if (waiter.cancelled()) return;  // before it began
                                     check(!accepted || told || asked.get() == 1, "nobody was told");

@@ -15,7 +15,7 @@ void futex_wake_one(const void* word) noexcept {
 }
 
 void heavy_barrier() noexcept {
-  light_barrier();
+  detail::heavy_barrier();
 }
 bool enable_heavy_barrier() noexcept {
   return true;

@@ -1,6 +1,7 @@
 #include "choices.h"
 
 #include <cctype>
+#include <utility>
 
 namespace weft::model {
 
@@ -11,6 +12,7 @@ void choices::begin_search(strategy how, std::uint64_t seed) noexcept {
   position_ = 0;
   transcribing_ = false;
   diverged_ = false;
+  threads_ = 0;
 }
 
 void choices::begin_transcript() noexcept {
@@ -31,7 +33,24 @@ std::uint64_t choices::random() noexcept {  // xorshift
   return random_;
 }
 
+void choices::name_threads(const std::uint8_t* threads, std::uint32_t total) noexcept {
+  threads_ = 0;
+  for (std::uint32_t i = 0; i < total; ++i) threads_ |= std::uint64_t{threads[i] + 1u} << 8 * i;
+}
+
+void choices::cut(std::size_t begin, unsigned thread) noexcept {
+  path_.resize(position_);
+  for (std::size_t i = begin; i < path_.size(); ++i) {
+    decision& each = path_[i];
+    for (std::uint32_t k = 0; each.threads >> 8 * k != 0; ++k) {
+      if ((each.threads >> 8 * k & 0xff) == thread + 1u) each.skipped |= 1u << k;
+      if (k == 7) break;
+    }
+  }
+}
+
 std::uint32_t choices::take(std::uint32_t total, std::uint32_t preferred) noexcept {
+  const std::uint64_t threads = std::exchange(threads_, 0);
   if (position_ < path_.size()) {
     decision& past = path_[position_++];
     if (how_ == strategy::replay) past.total = total;
@@ -42,7 +61,7 @@ std::uint32_t choices::take(std::uint32_t total, std::uint32_t preferred) noexce
   std::uint32_t chosen = 0;
   if (how_ == strategy::random || how_ == strategy::pct)
     chosen = preferred != unforced ? preferred : static_cast<std::uint32_t>(random() % total);
-  path_.push_back({chosen, total});
+  path_.push_back({chosen, total, 0, threads});
   ++position_;
   return chosen;
 }
@@ -52,10 +71,13 @@ bool choices::next() noexcept {
     path_.clear();
     return true;
   }
-  while (!path_.empty() && path_.back().chosen + 1 >= path_.back().total) path_.pop_back();
-  if (path_.empty()) return false;
-  ++path_.back().chosen;
-  return true;
+  for (; !path_.empty(); path_.pop_back()) {
+    decision& last = path_.back();
+    while (++last.chosen < last.total) {
+      if (last.chosen >= 32 || (last.skipped >> last.chosen & 1) == 0) return true;
+    }
+  }
+  return false;
 }
 
 std::string choices::replay_string() const {

@@ -34,6 +34,14 @@ class choices {
   std::uint32_t record(std::uint32_t total, std::uint32_t preferred) noexcept {
     return take(total, preferred);
   }
+  /// Of the next decision: who goes on with each alternative.
+  void name_threads(const std::uint8_t* threads, std::uint32_t total) noexcept;
+  /// How many decisions were made.
+  [[nodiscard]] std::size_t position() const noexcept { return position_; }
+  /// Depth first: the execution ends here, and of the decisions from `begin` on no alternative is
+  /// tried that lets this thread go on.
+  void cut(std::size_t begin, unsigned thread) noexcept;
+
   /// A decision that only a replay has to make: it takes the first alternative.
   void skip(std::uint32_t total);
   /// True if the number of alternatives was another one when this prefix ran before: the model
@@ -54,6 +62,8 @@ class choices {
   struct decision {
     std::uint32_t chosen;
     std::uint32_t total;
+    std::uint32_t skipped = 0;  // alternatives that are not tried, a bit each
+    std::uint64_t threads = 0;  // who goes on, eight bits each, or zero
   };
 
   std::uint32_t take(std::uint32_t total, std::uint32_t preferred) noexcept;
@@ -65,6 +75,7 @@ class choices {
   std::vector<decision> transcript_;
   bool transcribing_ = false;
   bool diverged_ = false;
+  std::uint64_t threads_ = 0;  // of the next decision
 };
 
 }  // namespace weft::model

@@ -27,13 +27,25 @@ enum class status : std::uint8_t { runnable, blocked, timed, spinning, finished 
 
 constexpr std::size_t kept_bytes_max = 128;
 
+// What became of a preemption. See execution.h.
+enum class delay : std::uint8_t {
+  none,      // there was none; or it has made a difference
+  pending,   // the thread has not done its operation yet
+  possible,  // ... has, and met nothing: it would be the same after it
+};
+
 struct thread_record {
   fiber flow;
   vector_clock clock;
+  vector_clock seen_of_others;
   status state = status::finished;
   bool just_resumed = false;  // has done nothing that others see since it was given its turn
   bool idle = false;          // ... has done nothing at all
   bool timed_out = false;
+  delay later = delay::none;
+  std::uint32_t kept_since = 0;  // step of the preemption
+  unsigned timeouts_before = 0;  // ... and how many waits had ended by their time-out
+  std::size_t decisions_before = 0;
   unsigned vain_rounds =
       0;  // in which it spun though nothing could change, since it changed something
   waiting_threads joiners = 0;
@@ -63,6 +75,7 @@ unsigned timeouts = 0;
 unsigned spurious = 0;
 unsigned stale = 0;
 bool failed = false;
+bool cut_short = false;
 std::string why_failed;
 std::string* trace_text = nullptr;
 std::uint64_t longest = 50;                   // pct: steps of the executions so far
@@ -127,6 +140,9 @@ void add_others(candidates& to, bool must_give_way) noexcept {
 unsigned pick(const candidates& from) noexcept {
   if (from.count == 1) return from.thread[0];
   const host_memory outside;
+  std::array<std::uint8_t, threads_max> names{};
+  for (unsigned i = 0; i < from.count; ++i) names[i] = static_cast<std::uint8_t>(from.thread[i]);
+  decisions->name_threads(names.data(), from.count);
   unsigned index = 0;
   if (bounds.how == strategy::pct) {
     for (unsigned i = 1; i < from.count; ++i) {
@@ -181,6 +197,7 @@ void let_spin(candidates& next) noexcept {
 
 // The running thread cannot go on.
 void give_way() noexcept {
+  threads[running].later = delay::none;
   candidates next;
   if (threads[running].state == status::runnable) next.add(running);
   add_others(next, true);
@@ -226,6 +243,8 @@ void prepare_thread(unsigned index, void (*run)(void*), void* argument) noexcept
   made.state = status::runnable;
   made.just_resumed = made.idle = true;
   made.timed_out = false;
+  made.later = delay::none;
+  made.seen_of_others = {};
   made.vain_rounds = 0;
   made.joiners = 0;
   made.priority = 1'000'000 + decisions->random() % 1'000'000;
@@ -283,7 +302,7 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   started = 1;
   step_count = 0;
   preemptions = timeouts = spurious = stale = 0;
-  failed = false;
+  failed = cut_short = false;
   why_failed.clear();
   lowest_priority = 1000;
   for (std::uint64_t& each : change_points) each = 1 + decisions->random() % longest;
@@ -293,14 +312,14 @@ bool run(const options& with, mode why, choices& from, void (*body)(void*), void
   is_inside = true;
   fiber::swap(host, threads[0].flow);
   longest = std::max(longest, step_count);
-  if (!failed) {
+  if (!failed && !cut_short) {
     if (const heap::leak left = heap::leaked(); left.blocks > with.immortal_blocks) {
       failed = true;
       why_failed = "leak: " + std::to_string(left.blocks) + " allocations, the first of " +
                    std::to_string(left.first_bytes) + " bytes";
     }
   }
-  failed ? globals::restore() : globals::keep();
+  failed || cut_short ? globals::restore() : globals::keep();
   return !failed;
 }
 
@@ -323,6 +342,9 @@ void trace(const char* what) {
 
 bool inside() noexcept {
   return is_inside;
+}
+unsigned thread_count() noexcept {
+  return started;
 }
 unsigned current() noexcept {
   return running;
@@ -368,6 +390,20 @@ std::string describe_code(const void* address) {
   return command;
 }
 
+namespace {
+
+/// The preemption that the thread has come back from could be here instead.
+void cut_if_delayable(thread_record& self) noexcept {
+  if (self.later != delay::possible) return;
+  self.later = delay::none;
+  if (self.timeouts_before != timeouts) return;  // the clock was moved
+  cut_short = true;
+  decisions->cut(self.decisions_before, running);
+  leave();
+}
+
+}  // namespace
+
 void point(bool shared) noexcept {
   if (++step_count > bounds.steps_max) fail("livelock: too many steps");
   thread_record& self = threads[running];
@@ -379,6 +415,8 @@ void point(bool shared) noexcept {
   self.idle = false;
   if (!(purpose == mode::replay ? replayed : searched || purpose == mode::transcript)) return;
   const bool bounded = bounds.how == strategy::depth_first || bounds.how == strategy::replay;
+  if (searched && purpose == mode::search && bounds.how == strategy::depth_first)
+    cut_if_delayable(self);
   if (bounded && preemptions >= bounds.preemptions) return;
   candidates next;
   next.add(running);
@@ -391,8 +429,26 @@ void point(bool shared) noexcept {
   const unsigned chosen = pick(next);
   if (chosen == running) return;
   ++preemptions;
+  self.kept_since = static_cast<std::uint32_t>(step_count);
+  self.timeouts_before = timeouts;
+  self.decisions_before = decisions->position();
   turn_of(chosen);
   self.just_resumed = self.idle = false;
+  self.later = delay::pending;
+}
+
+std::uint32_t step() noexcept {
+  return static_cast<std::uint32_t>(step_count);
+}
+std::uint32_t kept_since() noexcept {
+  const thread_record& self = threads[running];
+  return self.later == delay::pending ? self.kept_since : 0;
+}
+void end_preemption(bool met_others) noexcept {
+  threads[running].later = met_others ? delay::none : delay::possible;
+}
+void opaque() noexcept {
+  threads[running].later = delay::none;
 }
 
 std::uint32_t choose(std::uint32_t total) noexcept {
@@ -418,8 +474,16 @@ void was_stale() noexcept {
   ++stale;
 }
 
+bool forbids_early_loads() noexcept {
+  return bounds.no_early_loads;
+}
+vector_clock& seen_of_others() noexcept {
+  return threads[running].seen_of_others;
+}
+
 unsigned start_thread(void (*run)(void*), void* argument) noexcept {
   if (started == threads_max) fail("a model has at most 8 threads at a time");
+  opaque();
   const unsigned made = started++;
   threads[made].clock = threads[running].clock;
   threads[made].clock.at[made] = 1;
@@ -429,6 +493,7 @@ unsigned start_thread(void (*run)(void*), void* argument) noexcept {
 }
 
 void join_thread(unsigned thread) noexcept {
+  opaque();
   if (threads[thread].state != status::finished) (void)wait_in(threads[thread].joiners, false);
   clock().join(threads[thread].clock);
 }
@@ -448,6 +513,7 @@ wait_end wait_in(waiting_threads& set, bool timed) noexcept {
 }
 
 void wake(unsigned thread) noexcept {
+  opaque();
   threads[thread].state = status::runnable;
 }
 
@@ -470,6 +536,7 @@ void wake_one(waiting_threads& set) noexcept {
 }
 
 void spin() noexcept {
+  opaque();
   if (++step_count > bounds.steps_max) fail("livelock: too many steps");
   thread_record& self = threads[running];
   bool changed = self.loop_reads.empty();

@@ -5,6 +5,12 @@
 // A thread runs until it comes to an operation that others can see. There, before the operation,
 // another thread may go on instead: a preemption, of which the depth-first search allows a few. A
 // thread that blocks, spins or ends gives way without using one up.
+//
+// Of preemptions that make no difference the search takes the latest. When a thread comes back from
+// one and its operation meets nothing of what the others did meanwhile (no location that they have
+// touched, one of both writing), the same would have come of a preemption after that operation. So
+// the execution is cut short where that one would be, and so are all in which it comes back even
+// earlier. What a thread does besides operations on memory it does in order: see opaque().
 
 #include "choices.h"
 #include "vector_clock.h"
@@ -27,6 +33,11 @@ struct options {
   unsigned spurious_failures = 0;
   /// Timed waits that end by their time-out while somebody else could go on.
   unsigned timeouts = 1;
+  /// A store fails the model when an earlier load of another thread could have returned it: the
+  /// storing thread has seen something that the other one wrote after its load, and nothing orders
+  /// the two. Executions do not show such a load (load buffering). For code where no load may be so
+  /// early.
+  bool no_early_loads = false;
   /// Allocations that live as long as the process.
   unsigned immortal_blocks = 0;
   /// More operations than this are taken for a livelock.
@@ -43,7 +54,7 @@ namespace execution {
 
 enum class mode : std::uint8_t { search, transcript, replay };
 
-/// Runs `body` once as thread 0. True: it ended well; false: see failure().
+/// Runs `body` once as thread 0. True: it ended well, or was cut short; false: see failure().
 bool run(const options& bounds, mode why, choices& decisions, void (*body)(void*), void* argument);
 const std::string& failure() noexcept;
 std::uint64_t steps() noexcept;
@@ -57,6 +68,8 @@ void trace(const char* what);
 /// Is the caller a thread of a model? Then operator new takes memory of the model.
 bool inside() noexcept;
 unsigned current() noexcept;
+/// Threads that were started so far, thread 0 included.
+unsigned thread_count() noexcept;
 /// What the running thread knows; its own time goes on with each operation.
 vector_clock& clock() noexcept;
 /// Is the running thread the only one?
@@ -68,6 +81,14 @@ std::string describe_code(const void* address);
 
 /// Before each operation: maybe others go first. Not when only this thread knows the object.
 void point(bool shared) noexcept;
+/// For memory: which step runs; and since which one the running thread was kept from the operation
+/// that it does now (0: it was not).
+[[nodiscard]] std::uint32_t step() noexcept;
+[[nodiscard]] std::uint32_t kept_since() noexcept;
+/// ... and after that operation: has it met what others did meanwhile?
+void end_preemption(bool met_others) noexcept;
+/// The running thread does something that others may notice, and is no operation on memory.
+void opaque() noexcept;
 /// One of 0 .. total-1.
 std::uint32_t choose(std::uint32_t total) noexcept;
 bool take_spurious_failure() noexcept;
@@ -75,6 +96,11 @@ bool take_spurious_failure() noexcept;
 /// afterwards that it has.
 bool may_be_stale() noexcept;
 void was_stale() noexcept;
+
+/// options::no_early_loads.
+[[nodiscard]] bool forbids_early_loads() noexcept;
+/// What the running thread has seen of others, whatever the orders; for that.
+vector_clock& seen_of_others() noexcept;
 
 unsigned start_thread(void (*run)(void*), void* argument) noexcept;
 void join_thread(unsigned thread) noexcept;

@@ -100,10 +100,12 @@ result replay(const options& bounds, const std::function<void()>& body, const st
 }
 
 int tally::add(int more) noexcept {
+  execution::opaque();
   value_ += more;
   return value_;
 }
 int tally::get() const noexcept {
+  execution::opaque();
   return value_;
 }
 

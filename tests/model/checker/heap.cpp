@@ -98,6 +98,7 @@ void release(void* block) noexcept {
 
 void for_each_block(std::size_t alignment, void (*visit)(void* context, void* block),
                     void* context) {
+  execution::opaque();
   const memory::walk among_freed;
   for (std::uint32_t offset = last_offset; offset != 0;) {
     auto& each = *reinterpret_cast<header*>(arena() + offset);

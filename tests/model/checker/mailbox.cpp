@@ -4,6 +4,7 @@ namespace weft::model {
 
 void mailbox::push(void* item) noexcept {
   execution::point(true);
+  execution::opaque();
   if (count_ == entries_max) execution::fail("a mailbox of the model is full");
   entries_[(first_ + count_++) % entries_max] = {item, execution::clock()};
   ++execution::clock().at[execution::current()];  // what comes after was not sent
@@ -11,6 +12,7 @@ void mailbox::push(void* item) noexcept {
 }
 
 void* mailbox::pop() noexcept {
+  execution::opaque();
   if (count_ == 0) return nullptr;
   const entry& oldest = entries_[first_];
   first_ = (first_ + 1) % entries_max;
@@ -20,18 +22,22 @@ void* mailbox::pop() noexcept {
 }
 
 void mailbox::wait() noexcept {
+  execution::opaque();
   while (count_ == 0 && !closed_) (void)execution::wait_in(waiting_, false);
 }
 
 void mailbox::open() noexcept {
+  execution::opaque();
   closed_ = false;
 }
 
 bool mailbox::closed() const noexcept {
+  execution::opaque();
   return closed_;
 }
 
 void mailbox::close() noexcept {
+  execution::opaque();
   closed_ = true;
   execution::wake_all(waiting_);
 }

@@ -20,6 +20,7 @@ struct store_record {
   std::uint32_t seen[threads_max];  // when each thread first read or wrote it
   bool follows;                     // a read-modify-write: tied to the store before it
   bool in_sc_order;                 // read or written by a seq_cst operation
+  vector_clock seen_by_writer;      // for no_early_loads
 };
 
 struct location {
@@ -30,6 +31,13 @@ struct location {
   bool shared = false;
   std::uint32_t threads = 0;
   std::uint32_t last_use[threads_max] = {};
+  // Steps in which each thread has last touched it; has written; in the total order.
+  std::uint32_t touched[threads_max] = {};
+  std::uint32_t wrote[threads_max] = {};
+  std::uint32_t ordered[threads_max] = {};
+  // Loads: when, in the thread's own time, and whether with acquire.
+  std::uint32_t loaded[threads_max] = {};
+  bool loaded_with_acquire[threads_max] = {};
   std::vector<std::uint16_t> sites;
   std::vector<store_record> stores;  // in modification order
 };
@@ -73,7 +81,10 @@ location& make_location(entry& at, const void* object, std::uint64_t value) noex
   made.maker = made.made = made.threads = 0;
   made.sites.clear();
   made.stores.clear();
-  for (std::uint32_t& each : made.last_use) each = 0;
+  for (unsigned thread = 0; thread < threads_max; ++thread) {
+    made.last_use[thread] = made.touched[thread] = 0;
+    made.wrote[thread] = made.ordered[thread] = made.loaded[thread] = 0;
+  }
   store_record& initial = made.stores.emplace_back();
   initial.value = value;
   initial.released = {};
@@ -210,6 +221,25 @@ location& location_of(const void* object, unsigned bytes, std::uint16_t site_ind
   return at;
 }
 
+/// After an operation: notes it, and ends a preemption before it.
+void end_operation(location& at, bool writes, std::memory_order order) noexcept {
+  const unsigned self = execution::current();
+  const bool in_total_order = order == std::memory_order_seq_cst;
+  if (const std::uint32_t since = execution::kept_since(); since != 0) {
+    bool met = false;
+    for (unsigned other = 0; other < threads_max; ++other) {
+      if (other == self) continue;
+      met |= at.wrote[other] > since || (writes && at.touched[other] > since) ||
+             (in_total_order && at.ordered[other] > since);
+    }
+    execution::end_preemption(met);
+  }
+  const std::uint32_t now = execution::step();
+  at.touched[self] = now;
+  if (writes) at.wrote[self] = now;
+  if (in_total_order) at.ordered[self] = now;
+}
+
 // ---- The memory model
 
 bool acquires(std::memory_order order) noexcept {
@@ -227,6 +257,20 @@ bool happened_before_us(const store_record& each) noexcept {
     if (each.seen[thread] <= clock.at[thread]) return true;
   }
   return false;
+}
+
+/// See options::no_early_loads. A release store that an acquire load returns happens before that, so
+/// the storing thread cannot have seen anything later.
+void forbid_early_loads(const location& at, std::memory_order order) noexcept {
+  const vector_clock& seen = execution::seen_of_others();
+  for (unsigned other = 0; other < threads_max; ++other) {
+    const std::uint32_t when = at.loaded[other];
+    if (other == execution::current() || when == 0) continue;
+    if (releases(order) && at.loaded_with_acquire[other]) continue;
+    if (!execution::clock().covers(other, when) && seen.at[other] > when)
+      execution::fail("a load of thread " + std::to_string(other) +
+                      " could have returned a store that comes after it");
+  }
 }
 
 /// The oldest store that the running thread may still read, or put a store behind.
@@ -250,6 +294,7 @@ std::uint64_t read(location& at, std::size_t i, std::memory_order order) noexcep
   vector_clock& clock = execution::clock();
   seen = std::min(seen, clock.at[execution::current()]);
   if (acquires(order)) clock.join(each.released);
+  if (execution::forbids_early_loads()) execution::seen_of_others().join(each.seen_by_writer);
   if (order == std::memory_order_seq_cst) each.in_sc_order = true;
   execution::note_read(number_of(at));
   return each.value;
@@ -261,6 +306,11 @@ void write(location& at, std::size_t i, std::uint64_t value, std::memory_order o
   const execution::host_memory outside;
   store_record made{};
   made.value = value;
+  if (execution::forbids_early_loads()) {
+    forbid_early_loads(at, order);
+    made.seen_by_writer = execution::seen_of_others();
+    made.seen_by_writer.at[execution::current()] = execution::clock().at[execution::current()];
+  }
   made.follows = follows;
   made.in_sc_order = order == std::memory_order_seq_cst;
   for (std::uint32_t& each : made.seen) each = never;
@@ -410,6 +460,9 @@ std::uint64_t load(const void* object, unsigned bytes, std::memory_order order,
   const std::size_t chosen =
       choose_store(at, oldest_visible(at, order), [](std::size_t) { return true; });
   const std::uint64_t value = read(at, chosen, order);
+  at.loaded[execution::current()] = execution::clock().at[execution::current()];
+  at.loaded_with_acquire[execution::current()] = acquires(order);
+  end_operation(at, false, order);
   if (execution::traced()) trace(index, at, "load", value, value, order, chosen);
   return value;
 }
@@ -422,6 +475,7 @@ void store(void* object, unsigned bytes, std::uint64_t value, std::memory_order 
   const std::size_t behind = choose_store(at, oldest_visible(at, order),
                                           [&](std::size_t i) { return open_behind(at, i); });
   write(at, behind, value, order, false);
+  end_operation(at, true, order);
   if (execution::traced()) trace(index, at, "store", value, value, order, behind + 1);
 }
 
@@ -435,6 +489,7 @@ std::uint64_t modify(void* object, unsigned bytes, change how, std::uint64_t ope
   const std::uint64_t before = read(at, chosen, order);
   const std::uint64_t after = changed(how, before, operand, bytes);
   write(at, chosen, after, order, true);
+  end_operation(at, true, order);
   if (execution::traced()) trace(index, at, "modify", before, after, order, chosen + 1);
   return before;
 }
@@ -456,11 +511,14 @@ bool compare_exchange(void* object, unsigned bytes, std::uint64_t& expected, std
       !(kind == exchange_kind::weak && execution::take_spurious_failure())) {
     read(at, chosen, granted.success);
     write(at, chosen, desired, granted.success, true);
+    end_operation(at, true, granted.success);
     if (execution::traced())
       trace(index, at, "exchange", expected, desired, granted.success, chosen + 1);
     return true;
   }
   expected = read(at, chosen, granted.failure);
+  // As a write: whether it fails may hang on what others do meanwhile.
+  end_operation(at, true, granted.success);
   if (execution::traced())
     trace(index, at, "no exchange, is", expected, expected, granted.failure, chosen);
   return false;
@@ -478,6 +536,7 @@ std::uint64_t see_newest(const void* object, unsigned bytes) noexcept {
   const entry& found = entry_of(object);
   if (found.execution != execution_number) return value_in_memory(object, bytes);
   see_newest(found.location);
+  locations[found.location].touched[execution::current()] = execution::step();
   return locations[found.location].stores.back().value;
 }
 

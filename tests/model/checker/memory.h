@@ -13,7 +13,7 @@
 // them sees no store older than one that an earlier one has read or written.
 //
 // What it cannot show: loads that read from the future (load buffering), for a thread executes in
-// its program order; orders of seq_cst operations that contradict happens-before, which C++20 allows
+// its program order (a model may forbid that there could be any: options::no_early_loads); orders of seq_cst operations that contradict happens-before, which C++20 allows
 // where they are mixed with weaker ones on the same object. There are no fences; the library uses
 // none.
 

@@ -4,24 +4,26 @@
 // and sees whether one of them fails. The sources stay as they are: the checker takes another order
 // than the one that is asked for.
 
-#include <cstdio>
 #include <string_view>
 
 namespace weft::model {
 
-/// Every so many orders one, for several processes: those whose number leaves `first` modulo
-/// `step`; of files whose path contains `of_file`.
-struct mutation_part {
-  unsigned first = 0;
-  unsigned step = 1;
-  std::string_view of_file = {};
+struct mutation_run {
+  /// Where the results go, a line for each weakened order as soon as it is known:
+  ///
+  ///   file line column operation order weaker models seconds found
+  ///
+  /// with tabs in between; `models`: how many reach it, `found`: the one that failed, or "-". What it
+  /// has of an interrupted run is not done again, unless it is older than the program.
+  const char* report = nullptr;
+  /// A report of the other program, or null: what it has found is left out.
+  const char* known = nullptr;
+  /// Only orders of files with such a path: "runtime/future.cpp", or one line: "...:88".
+  std::string_view where = {};
+  unsigned processes = 2;
 };
 
-/// Writes a line for each weakened order to `report`:
-///
-///   file  line  operation  order  weaker order  models that reach it  model that failed, or "-"
-///
-/// with tabs in between, as soon as it is known.
-void run_mutations(std::FILE* report, mutation_part part);
+/// Prints its progress. Returns the exit status.
+int run_mutations(const mutation_run& how);
 
 }  // namespace weft::model

@@ -19,11 +19,19 @@ inline void yield_thread() noexcept {
   model::execution::spin();
 }
 
-/// Both barriers of a store-load race are a read-modify-write of one word here: one of two threads
-/// comes second, and sees what the first one wrote before.
-inline constinit atomic<unsigned> barrier_word{0};
+/// Each thread has a word for the store-load races that it shares with heavy barriers. A light one
+/// is a read-modify-write of the own word, a heavy one of those of all others: one of two threads
+/// comes second, and sees what the first one wrote before. Two light ones order nothing.
+inline constinit atomic<unsigned> barrier_words[model::threads_max] = {};
 inline void light_barrier() noexcept {
-  barrier_word.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: as a full barrier
+  // acq_rel: as a full barrier of both.
+  barrier_words[model::execution::current()].fetch_add(1, std::memory_order_acq_rel);
+}
+inline void heavy_barrier() noexcept {
+  for (unsigned each = 0; each < model::execution::thread_count(); ++each) {
+    if (each == model::execution::current()) continue;
+    barrier_words[each].fetch_add(1, std::memory_order_acq_rel);  // acq_rel: as above
+  }
 }
 
 /// Small enough that every bound is met within a few operations.

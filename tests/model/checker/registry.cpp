@@ -30,10 +30,10 @@ result registered_model::check_by_lot(strategy how, on_failure then, std::uint64
   return explore(by_lot, body_, then);
 }
 
-bool registered_model::fails_within(double seconds) const {
+result registered_model::check_within(double seconds) const {
   options limited = bounds_;
   limited.seconds_max = seconds;
-  return !explore(limited, body_, on_failure::stop).passed();
+  return explore(limited, body_, on_failure::stop);
 }
 
 result registered_model::replay(const std::string& text) const {

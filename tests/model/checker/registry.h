@@ -33,7 +33,7 @@ class registered_model {
   }
   [[nodiscard]] result check_by_lot(strategy how, on_failure then, std::uint64_t lots) const;
   /// check_all(), up to the first failure, and in so many seconds.
-  [[nodiscard]] bool fails_within(double seconds) const;
+  [[nodiscard]] result check_within(double seconds) const;
   [[nodiscard]] result replay(const std::string& text) const;
 
   static std::span<const registered_model* const> all() noexcept;

@@ -74,6 +74,7 @@ void reset_system() noexcept {
 
 void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept {
   execution::point(true);
+  execution::opaque();
   if (race_detector::is_freed(word)) execution::fail("a thread sleeps on freed memory");
   // The kernel compares under a lock of its own, with the newest value.
   if (memory::see_newest(word, sizeof(expected)) != expected) return;
@@ -83,6 +84,7 @@ void futex_wait(const void* word, std::uint32_t expected, std::int64_t timeout_n
 
 void futex_wake_one(const void* word) noexcept {
   execution::point(true);
+  execution::opaque();
   if (sleeping_place* place = find_place(word)) execution::wake_one(place->waiting);
 }
 
@@ -106,11 +108,13 @@ int open_descriptor() noexcept {
 
 void close_descriptor(int number) noexcept {
   execution::point(true);
+  execution::opaque();
   find_descriptor(number).open = false;
 }
 
 bool wait_for_descriptor(int number, std::int64_t timeout_ns) noexcept {
   execution::point(true);
+  execution::opaque();
   descriptor& awaited = find_descriptor(number);
   while (!awaited.notified) {
     if (timeout_ns == 0) return false;
@@ -125,6 +129,7 @@ bool wait_for_descriptor(int number, std::int64_t timeout_ns) noexcept {
 
 void notify_descriptor(int number) noexcept {
   execution::point(true);
+  execution::opaque();
   descriptor& told = find_descriptor(number);
   told.notified = true;
   execution::wake_one(told.waiting);

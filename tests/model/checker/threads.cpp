@@ -8,6 +8,7 @@ namespace execution = model::execution;
 
 void os_mutex::lock() noexcept {
   execution::point(true);
+  execution::opaque();
   if (model::race_detector::is_freed(this)) execution::fail("a mutex in freed memory is locked");
   while (held_) (void)execution::wait_in(waiting_, false);
   held_ = true;
@@ -16,6 +17,7 @@ void os_mutex::lock() noexcept {
 
 bool os_mutex::try_lock() noexcept {
   execution::point(true);
+  execution::opaque();
   if (held_) return false;
   held_ = true;
   execution::clock().join(released_);
@@ -23,6 +25,7 @@ bool os_mutex::try_lock() noexcept {
 }
 
 void os_mutex::unlock() noexcept {
+  execution::opaque();
   if (!held_) execution::fail("a mutex is unlocked that nobody has locked");
   released_ = execution::clock();
   ++execution::clock().at[execution::current()];
@@ -31,12 +34,14 @@ void os_mutex::unlock() noexcept {
 }
 
 void os_condition::notify_one() noexcept {
+  execution::opaque();
   if (model::race_detector::is_freed(this))
     execution::fail("a condition in freed memory is notified");
   execution::wake_one(waiting_);
 }
 
 void os_condition::notify_all() noexcept {
+  execution::opaque();
   if (model::race_detector::is_freed(this))
     execution::fail("a condition in freed memory is notified");
   execution::wake_all(waiting_);

@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 // The watcher may be missed by schedules beyond the bounds of the depth-first search.
 constexpr std::uint64_t lots = 20'000;
 
+constexpr options in_order = {.preemptions = 2, .stale_reads = 0, .timeouts = 0};
+constexpr options weakly = {.preemptions = 1, .stale_reads = 1, .timeouts = 0};
+
 /// Blocks the thread of a worker until another task has run.
 struct long_step {
   detail::os_mutex mutex;
@@ -49,19 +52,20 @@ task<> block_with_work(long_step& step, scheduler& on, join_handle<>& spawned) {
   co_return;
 }
 
-const registered_model queued(
-    "Rescue", "TaskBehindALongStep_RunsElsewhere",
-    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
-    [] {
-      scheduler runs({.workers = 2});
-      long_step step;
-      join_handle<> spawned;
-      const auto blocked = spawn_in(runs, block_with_work(step, runs, spawned));
+void run_queued() {
+  scheduler runs({.workers = 2});
+  long_step step;
+  join_handle<> spawned;
+  const auto blocked = spawn_in(runs, block_with_work(step, runs, spawned));
 
-      runs.run_until_done(*blocked.state());
-      runs.run_until_done(*spawned.state());
-    },
-    lots);
+  runs.run_until_done(*blocked.state());
+  runs.run_until_done(*spawned.state());
+}
+
+const registered_model queued_in_order("Rescue", "TaskBehindALongStep_RunsElsewhere", in_order,
+                                       run_queued, lots);
+const registered_model queued_weakly("Rescue", "TaskBehindALongStep_RunsElsewhereInWeakMemory",
+                                     weakly, run_queued);
 
 task<> block(long_step& step) {
   step.wait();
@@ -69,19 +73,20 @@ task<> block(long_step& step) {
 }
 
 // What arrives from outside lies in the inbox.
-const registered_model arrived(
-    "Rescue", "ArrivalDuringALongStep_RunsElsewhere",
-    {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
-    [] {
-      scheduler runs({.workers = 2});
-      long_step step;
-      const auto blocked = spawn_in(runs, block(step));
-      const auto arrives = spawn_in(runs, end_step(step));
+void run_arrival() {
+  scheduler runs({.workers = 2});
+  long_step step;
+  const auto blocked = spawn_in(runs, block(step));
+  const auto arrives = spawn_in(runs, end_step(step));
 
-      runs.run_until_done(*blocked.state());
-      runs.run_until_done(*arrives.state());
-    },
-    lots);
+  runs.run_until_done(*blocked.state());
+  runs.run_until_done(*arrives.state());
+}
+
+const registered_model arrived_in_order("Rescue", "ArrivalDuringALongStep_RunsElsewhere", in_order,
+                                        run_arrival, lots);
+const registered_model arrived_weakly("Rescue", "ArrivalDuringALongStep_RunsElsewhereInWeakMemory",
+                                      weakly, run_arrival);
 
 task<> sleep_and_end(long_step& step) {
   co_await sleep(1ms);
@@ -95,7 +100,7 @@ task<> block_with_sleeper(long_step& step, scheduler& on, join_handle<>& spawned
 }
 
 const registered_model timer("Rescue", "TimerDuringALongStep_FiresElsewhere",
-                             {.preemptions = 1, .stale_reads = 0, .timeouts = 0}, [] {
+                             {.preemptions = 2, .stale_reads = 0, .timeouts = 0}, [] {
                                scheduler runs({.workers = 2});
                                long_step step;
                                join_handle<> spawned;
@@ -120,20 +125,22 @@ task<> wake_and_block(signal& awaited, long_step& step, int& written) {
 }
 
 // Whom the task in the long step has woken would run next here.
-const registered_model woken("Rescue", "TaskWokenByALongStep_RunsElsewhere",
-                             {.preemptions = 1, .stale_reads = 1, .timeouts = 0}, [] {
-                               scheduler runs({.workers = 2});
-                               long_step step;
-                               signal awaited;
-                               int written = 0;
-                               const auto waiter =
-                                   spawn_in(runs, wait_and_end(awaited, step, written));
-                               const auto blocked =
-                                   spawn_in(runs, wake_and_block(awaited, step, written));
+void run_woken() {
+  scheduler runs({.workers = 2});
+  long_step step;
+  signal awaited;
+  int written = 0;
+  const auto waiter = spawn_in(runs, wait_and_end(awaited, step, written));
+  const auto blocked = spawn_in(runs, wake_and_block(awaited, step, written));
 
-                               runs.run_until_done(*waiter.state());
-                               runs.run_until_done(*blocked.state());
-                             });
+  runs.run_until_done(*waiter.state());
+  runs.run_until_done(*blocked.state());
+}
+
+const registered_model woken_in_order("Rescue", "TaskWokenByALongStep_RunsElsewhere", in_order,
+                                      run_woken);
+const registered_model woken_weakly("Rescue", "TaskWokenByALongStep_RunsElsewhereInWeakMemory",
+                                    weakly, run_woken);
 
 /// A child in a long step elsewhere, and a task here that nobody comes to.
 task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
@@ -146,7 +153,7 @@ task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
 // The one that takes the child may be the one that has watched: then the third one has to.
 const registered_model two_long_steps(
     "Rescue", "WatcherThatFindsWork_IsFollowedByAnother",
-    {.preemptions = 0, .stale_reads = 0, .timeouts = 0},
+    {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
     [] {
       scheduler runs({.workers = 3});
       long_step step;
