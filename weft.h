@@ -2,6 +2,9 @@
 
 // Everything of weft. Single headers, such as <weft/net/tcp.h>, compile faster.
 
+#include "fs/file.h"
+#include "fs/path_operations.h"
+#include "fs/whole_file.h"
 #include "net/address.h"
 #include "net/buffered.h"
 #include "net/bytes.h"
@@ -17,6 +20,7 @@
 #include "runtime/async_generator.h"
 #include "runtime/async_with.h"
 #include "runtime/awaitable.h"
+#include "runtime/bytes.h"
 #include "runtime/cancel.h"
 #include "runtime/cancel_scope.h"
 #include "runtime/clock.h"

@@ -21,6 +21,7 @@ set(WEFT_SAMPLES
   15_event
   16_queue
   18_echo
+  20_line_count
   21_rate_limiter
   22_context_vars
   23_fork_join_fib

@@ -24,20 +24,13 @@
 // consumes it); a wake-up a job (100 short jobs cost 100 wake-ups, where four do); jobs handed to a
 // thread in particular (they wait for that thread to wake while another one becomes free).
 
-#include "intrusive_list.h"
+#include "blocking_job.h"
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
 
 namespace weft::detail {
-
-/// One call to make. run() happens once, on a pool thread; the job may be gone when it returns.
-struct blocking_job : list_node {
-  void (*run)(blocking_job& self) noexcept = nullptr;
-  /// It owns what it uses: nobody has to wait for it when the pool stops.
-  bool self_contained = false;
-};
 
 class blocking_pool {
  public:
