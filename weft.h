@@ -2,8 +2,14 @@
 
 // Everything of weft. Single headers, such as <weft/net/tcp.h>, compile faster.
 
+#include "fs/directory.h"
 #include "fs/file.h"
+#include "fs/file_stat.h"
 #include "fs/path_operations.h"
+#include "fs/path_view.h"
+#include "fs/stdio.h"
+#include "fs/temp.h"
+#include "fs/watch.h"
 #include "fs/whole_file.h"
 #include "net/address.h"
 #include "net/buffered.h"

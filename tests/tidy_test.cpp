@@ -27,6 +27,7 @@ using ::testing::SizeIs;
 constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"fs/detail/file_call.h", "tests/fs/file_test.cpp", "every operation"},
     covered_elsewhere{"fs/detail/file_requests.h", "tests/fs/file_test.cpp", "every operation"},
+    covered_elsewhere{"fs/detail/removal.h", "tests/fs/temp_test.cpp", "what a ticket is for"},
     covered_elsewhere{"fs/detail/unique_fd.h", "tests/fs/whole_file_test.cpp", "every opened file"},
     covered_elsewhere{"fs/file_stat.h", "tests/fs/path_operations_test.cpp", "what stat gives"},
     covered_elsewhere{"net/bytes.h", "tests/runtime/bytes_test.cpp",
@@ -42,6 +43,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "through runtime_options::on_deadlock"},
     covered_elsewhere{"runtime/detail/debug_reports.h", "tests/runtime/debug_test.cpp",
                       "through debug mode"},
+    covered_elsewhere{"runtime/detail/descriptor.h", "tests/net/detail/descriptor_test.cpp",
+                      "through its name in net"},
     covered_elsewhere{"runtime/detail/handle_observer.h", "tests/runtime/wait_test.cpp",
                       "through wait"},
     covered_elsewhere{"runtime/detail/interrupt_scope.h", "tests/runtime/cancel_scope_test.cpp",

@@ -162,4 +162,9 @@ int watch_create() noexcept {
       checked(call::watch_create, -1, [] { return ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }));
 }
 
+int copy_above_standard(int fd) noexcept {
+  return counted(checked(call::file_open, fd,
+                         [&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); }));
+}
+
 }  // namespace weft::detail::sys

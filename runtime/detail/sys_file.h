@@ -52,7 +52,11 @@ int make_folder(const char* path, mode_t mode) noexcept;
 /// Begins to watch a path with an inotify descriptor: its number there.
 int watch_path(int watch, const char* path, std::uint32_t events) noexcept;
 
+// ---- Descriptors that no disk is behind ---------------------------------------------------------
+
 /// An inotify descriptor, non-blocking.
 int watch_create() noexcept;
+/// Another number, above 2, for the same open file.
+int copy_above_standard(int fd) noexcept;
 
 }  // namespace weft::detail::sys
