@@ -8,8 +8,8 @@
 namespace weft::fs {
 
 // The directory is read on the blocking pool, some hundred entries at a time. An entry knows its
-// type where the file system tells it (is_directory(), is_regular_file()); its other members ask the
-// disk, on the thread that calls them: from a task, use fs::stat(entry.path()).
+// type where the file system tells it (is_directory(), is_regular_file()); its other members ask
+// the disk, on the thread that calls them: from a task, use fs::stat(entry.path()).
 //
 // Errors: std::system_error ("read directory a/b: Permission denied"), after the entries before it.
 // A NUL in the path throws std::invalid_argument at once.

@@ -67,8 +67,8 @@ namespace weft::fs {
 ///
 /// What may wait for a disk runs on a thread of the runtime's blocking pool, each operation as one
 /// job; what is known not to wait, above all reads of what the kernel has in memory, is done at
-/// once. Meant for regular files: an operation on a named pipe or a device may occupy a thread for as
-/// long as that likes, and cannot be cancelled meanwhile; see standard_input for streams.
+/// once. Meant for regular files: an operation on a named pipe or a device may occupy a thread for
+/// as long as that likes, and cannot be cancelled meanwhile; see standard_input for streams.
 ///
 /// Order: operations on one file are carried out one after the other, in the order in which they
 /// were awaited, by however many tasks.

@@ -12,8 +12,8 @@
 namespace weft::detail {
 
 /// One of the descriptors 0, 1 and 2. What is a pipe or a terminal is opened once more, so that it
-/// can be waited for in the reactor and nothing changes for others who have it; all else is used as a
-/// file, on the blocking pool.
+/// can be waited for in the reactor and nothing changes for others who have it; all else is used as
+/// a file, on the blocking pool.
 class standard_stream {
  public:
   enum class direction : bool { in, out };
@@ -38,8 +38,8 @@ namespace weft::fs {
 /// What comes in at descriptor 0: an async_reader, for buffered_reader too.
 ///
 /// A read from a pipe or a terminal waits in the reactor, can be cancelled, and then takes nothing.
-/// A file, or what cannot be opened a second time (a socket, a terminal of another user), is read on
-/// the blocking pool: see fs::file.
+/// A file, or what cannot be opened a second time (a socket, a terminal of another user), is read
+/// on the blocking pool: see fs::file.
 /// Threads: one reader at a time. Beside std::cin, each has what it has read ahead.
 class standard_input {
  public:

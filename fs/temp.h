@@ -76,11 +76,11 @@ struct remove_tree_request {
 
 namespace weft::fs {
 
-/// An open file, for reading and writing, with a name that nobody had before; only this user may open
-/// it. It is removed when this object goes.
+/// An open file, for reading and writing, with a name that nobody had before; only this user may
+/// open it. It is removed when this object goes.
 ///
-/// Destroying it removes the file on the blocking pool, at the latest when the runtime ends; outside
-/// of a runtime, at once. That does not wait and reports no error: remove() does both.
+/// Destroying it removes the file on the blocking pool, at the latest when the runtime ends;
+/// outside of a runtime, at once. That does not wait and reports no error: remove() does both.
 class temp_file : public file {
  public:
   temp_file(file opened, detail::removal_ticket ticket) noexcept
@@ -105,8 +105,8 @@ class temp_file : public file {
   detail::removal_ticket ticket_;
 };
 
-/// A new directory, for this user alone. It is removed with all that is in it when this object goes;
-/// see temp_file.
+/// A new directory, for this user alone. It is removed with all that is in it when this object
+/// goes; see temp_file.
 class temp_directory {
  public:
   explicit temp_directory(detail::removal_ticket ticket) noexcept : ticket_(std::move(ticket)) {}
@@ -119,8 +119,8 @@ class temp_directory {
 
   [[nodiscard]] std::string path() const { return ticket_.path(); }
   void keep() noexcept { ticket_.drop(); }
-  /// Removes it now. Cancelled before it has begun, and if it fails half-way, what is left is removed
-  /// as by the destructor.
+  /// Removes it now. Cancelled before it has begun, and if it fails half-way, what is left is
+  /// removed as by the destructor.
   [[nodiscard]] detail::file_operation<detail::remove_tree_request> remove() noexcept {
     return detail::file_operation<detail::remove_tree_request>({.what = std::move(ticket_)});
   }

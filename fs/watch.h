@@ -105,8 +105,8 @@ class watcher {
   std::unique_ptr<detail::watch_core> core_;
 };
 
-/// Watches a path from now on, through the reactor: no thread waits. Linux keeps some 16,000 changes
-/// that nobody has taken, and then change_kind::missed. Errors: std::system_error.
+/// Watches a path from now on, through the reactor: no thread waits. Linux keeps some 16,000
+/// changes that nobody has taken, and then change_kind::missed. Errors: std::system_error.
 /// Cost: an allocation and a descriptor for each watched path; a next() allocates only a long name.
 [[nodiscard]] inline detail::file_operation<detail::watch_request> watch(path_view where) {
   return detail::file_operation<detail::watch_request>({.path = detail::owned_path(where)});

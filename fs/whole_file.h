@@ -15,9 +15,9 @@
 namespace weft::fs {
 
 struct write_options {
-  /// All or nothing, whatever happens meanwhile: the bytes go to a new file in the same folder, which
-  /// takes the place of the old one when they are on the disk. It has the permissions of the old one.
-  /// A symbolic link is replaced, not followed.
+  /// All or nothing, whatever happens meanwhile: the bytes go to a new file in the same folder,
+  /// which takes the place of the old one when they are on the disk. It has the permissions of the
+  /// old one. A symbolic link is replaced, not followed.
   bool atomic = false;
 };
 
@@ -116,15 +116,17 @@ class copy_file_request {
 
 namespace weft::fs {
 
-// All are one operation each: open, read or write, close. A small file that the kernel has in memory
-// is read at once; all else is one job for the blocking pool. Errors: std::system_error with the path.
-// Cancellation: before the job has begun nothing happens; from then on it cannot be cancelled.
+// All are one operation each: open, read or write, close. A small file that the kernel has in
+// memory is read at once; all else is one job for the blocking pool. Errors: std::system_error with
+// the path. Cancellation: before the job has begun nothing happens; from then on it cannot be
+// cancelled.
 
 /// The contents of a file. Costs one allocation, of its size.
 [[nodiscard]] inline detail::file_operation<detail::read_file_request> read_file(path_view where) {
   return detail::file_operation<detail::read_file_request>(detail::read_file_request(where));
 }
-/// The same, by another name: bytes are taken for text as they are, without a conversion or a check.
+/// The same, by another name: bytes are taken for text as they are, without a conversion or a
+/// check.
 [[nodiscard]] inline detail::file_operation<detail::read_file_request> read_text(path_view where) {
   return read_file(where);
 }
@@ -140,8 +142,9 @@ namespace weft::fs {
   return detail::file_operation<detail::write_file_request>(
       detail::write_file_request(where, bytes, options));
 }
-/// Makes `to` a copy of `from`, contents and permissions, in the kernel where that can. What was there
-/// is overwritten; a failure may leave a part behind. Fails with EINVAL if both are the same file.
+/// Makes `to` a copy of `from`, contents and permissions, in the kernel where that can. What was
+/// there is overwritten; a failure may leave a part behind. Fails with EINVAL if both are the same
+/// file.
 [[nodiscard]] inline detail::file_operation<detail::copy_file_request> copy_file(path_view from,
                                                                                  path_view to) {
   return detail::file_operation<detail::copy_file_request>(detail::copy_file_request(from, to));

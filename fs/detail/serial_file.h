@@ -13,8 +13,8 @@
 // An operation that finds it held joins the queue. So the order of the operations is the order in
 // which they were awaited, whoever runs them; and the position of the file is never used by two.
 //
-// The object outlives its `file` until its holder has let go: an operation wakes its task, which may
-// destroy the file at once, while the thread that served it still looks for the next one.
+// The object outlives its `file` until its holder has let go: an operation wakes its task, which
+// may destroy the file at once, while the thread that served it still looks for the next one.
 
 #include "../../runtime/detail/blocking_job.h"
 #include "../../runtime/detail/intrusive_list.h"

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the tests of this module share: a folder of their own, and a disk that is slow or broken when
-// they say so.
+// What the tests of this module share: a folder of their own, and a disk that is slow or broken
+// when they say so.
 
 #include "../support/runtimes.h"
 #include <weft/runtime/as_result.h>

@@ -72,8 +72,8 @@ TEST_P(SerialFile, DestroyedByTheTaskThatTheLastOperationWoke_IsFreedOnce) {
   });
 }
 
-/// Reads, tried on the worker or on the pool, and cancellations at any time: each byte is read once,
-/// by somebody or by nobody whose read was cancelled before it began.
+/// Reads, tried on the worker or on the pool, and cancellations at any time: each byte is read
+/// once, by somebody or by nobody whose read was cancelled before it began.
 TEST_P(SerialFile, CachedUncachedAndCancelledReads_LoseAndRepeatNothing) {
   run([this]() -> task<> {
     std::mt19937_64 random(stress_seed());
