@@ -1,7 +1,6 @@
 // Read files that the kernel has in memory.
 //
-//   small: 10,000 files of 4 KiB, all at the same time, each opened, read whole and closed. Per
-// file.
+//   small: 10,000 files of 4 KiB at the same time, each opened, read whole and closed. Per file.
 //   large: one file of 1 GiB, in reads of 64 KiB into the same memory. Per read.
 //
 // All contenders share one folder, weft-bench-files in the system's folder for temporary files. Who
