@@ -2,6 +2,15 @@
 
 // Everything of weft. Single headers, such as <weft/net/tcp.h>, compile faster.
 
+#include "fs/directory.h"
+#include "fs/file.h"
+#include "fs/file_stat.h"
+#include "fs/path_operations.h"
+#include "fs/path_view.h"
+#include "fs/stdio.h"
+#include "fs/temp.h"
+#include "fs/watch.h"
+#include "fs/whole_file.h"
 #include "net/address.h"
 #include "net/buffered.h"
 #include "net/bytes.h"
@@ -20,6 +29,7 @@
 #include "runtime/async_generator.h"
 #include "runtime/async_with.h"
 #include "runtime/awaitable.h"
+#include "runtime/bytes.h"
 #include "runtime/cancel.h"
 #include "runtime/cancel_scope.h"
 #include "runtime/clock.h"

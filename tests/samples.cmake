@@ -22,6 +22,7 @@ set(WEFT_SAMPLES
   16_queue
   18_echo
   19_udp
+  20_line_count
   21_rate_limiter
   22_context_vars
   23_fork_join_fib

@@ -25,7 +25,16 @@ using ::testing::SizeIs;
 
 // Headers whose tests are in another file than tests/<path>_test.cpp.
 constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
+    covered_elsewhere{"fs/detail/file_call.h", "tests/fs/file_test.cpp", "every operation"},
+    covered_elsewhere{"fs/detail/file_requests.h", "tests/fs/file_test.cpp", "every operation"},
+    covered_elsewhere{"fs/detail/removal.h", "tests/fs/temp_test.cpp", "what a ticket is for"},
+    covered_elsewhere{"fs/detail/unique_fd.h", "tests/fs/whole_file_test.cpp", "every opened file"},
+    covered_elsewhere{"fs/file_stat.h", "tests/fs/path_operations_test.cpp", "what stat gives"},
+    covered_elsewhere{"net/bytes.h", "tests/runtime/bytes_test.cpp",
+                      "an include of runtime/bytes.h"},
     covered_elsewhere{"runtime/detail/atomic.h", "tests/runtime/spawn_test.cpp", "an alias"},
+    covered_elsewhere{"runtime/detail/blocking_job.h",
+                      "tests/runtime/detail/blocking_pool_test.cpp", "what the pool runs"},
     covered_elsewhere{"runtime/detail/chaos.h", "tests/tools/stress_test.cpp",
                       "through weft-stress"},
     covered_elsewhere{"runtime/detail/context.h", "tests/runtime/context_var_test.cpp",
@@ -34,6 +43,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
                       "through runtime_options::on_deadlock"},
     covered_elsewhere{"runtime/detail/debug_reports.h", "tests/runtime/debug_test.cpp",
                       "through debug mode"},
+    covered_elsewhere{"runtime/detail/descriptor.h", "tests/net/detail/descriptor_test.cpp",
+                      "through its name in net"},
     covered_elsewhere{"runtime/detail/handle_observer.h", "tests/runtime/wait_test.cpp",
                       "through wait"},
     covered_elsewhere{"runtime/detail/interrupt_scope.h", "tests/runtime/cancel_scope_test.cpp",
@@ -50,6 +61,8 @@ constexpr auto tested_elsewhere = std::to_array<covered_elsewhere>({
     covered_elsewhere{"runtime/detail/spin_lock.h", "tests/sync/channel_test.cpp",
                       "the lock of every primitive"},
     covered_elsewhere{"runtime/detail/sys.h", "tests/net/tcp_test.cpp", "which puts faults in"},
+    covered_elsewhere{"runtime/detail/sys_file.h", "tests/fs/file_test.cpp",
+                      "which puts faults in"},
     covered_elsewhere{"runtime/detail/threads.h", "tests/runtime/detail/blocking_pool_test.cpp",
                       "aliases of what the blocking pool is made of"},
 });

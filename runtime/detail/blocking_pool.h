@@ -25,7 +25,7 @@
 // consumes it); a wake-up a job (100 short jobs cost 100 wake-ups, where four do); jobs handed to a
 // thread in particular (they wait for that thread to wake while another one becomes free).
 
-#include "intrusive_list.h"
+#include "blocking_job.h"
 
 #include <chrono>
 #include <cstddef>
@@ -33,17 +33,6 @@
 #include <memory>
 
 namespace weft::detail {
-
-/// What a call is for; each kind has a pool of its own in a runtime.
-enum class call_kind : std::uint8_t { general, look_up };
-
-/// One call to make. run() happens once, on a pool thread; the job may be gone when it returns.
-struct blocking_job : list_node {
-  void (*run)(blocking_job& self) noexcept = nullptr;
-  /// It owns what it uses: nobody has to wait for it when the pool stops.
-  bool self_contained = false;
-  call_kind kind = call_kind::general;  // chooses the pool
-};
 
 class blocking_pool {
  public:

@@ -75,6 +75,14 @@ int register_source(io_source& source) noexcept {
   return self->poll().add(source.fd(), source.tag());
 }
 
+bool submit_blocking(std::uint32_t runtime, blocking_job& job) noexcept {
+  return scheduler::at(runtime).blocking(job.kind).submit(job);
+}
+
+bool withdraw_blocking(std::uint32_t runtime, blocking_job& job) noexcept {
+  return scheduler::at(runtime).blocking(job.kind).withdraw(job);
+}
+
 void task_ended(std::uint8_t runtime, bool swept) noexcept {
   scheduler::at(runtime).count_end(swept);
 }

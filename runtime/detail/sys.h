@@ -36,6 +36,18 @@ enum class call : std::uint8_t {
   thread_start,
   process_start,
   process_open,
+  file_open,
+  file_open_cached,  // as the next one, on a worker: nothing that waits
+  file_read_cached,
+  file_read,
+  file_write,
+  file_seek,
+  file_sync,
+  file_truncate,
+  file_stat,
+  file_close,
+  path_change,  // rename, remove, make a directory
+  watch_create,
 };
 
 /// Returns an errno to fail the call with, or 0 to let it through. Any thread.

@@ -1,4 +1,4 @@
-#include <weft/net/bytes.h>
+#include <weft/runtime/bytes.h>
 
 #include <gtest/gtest.h>
 

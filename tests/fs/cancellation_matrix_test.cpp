@@ -1,0 +1,439 @@
+#include "cancellation_matrix.h"
+
+#include "disk.h"
+#include <weft/fs/directory.h>
+#include <weft/fs/file.h>
+#include <weft/fs/path_operations.h>
+#include <weft/fs/temp.h>
+#include <weft/fs/watch.h>
+#include <weft/fs/whole_file.h>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weft::testing {
+namespace {
+
+/// Waits in a line, and can leave it.
+constexpr case_traits ends_early{
+    .completed_in_one_step = false, .has_virtual_time = false, .rounds = 60};
+/// On a thread that nobody can stop.
+constexpr case_traits goes_on{.ends_when_cancelled = false,
+                              .completed_in_one_step = false,
+                              .has_virtual_time = false,
+                              .rounds = 60};
+constexpr case_traits over_at_once{.waits = false, .has_virtual_time = false, .rounds = 40};
+
+// ---- Behind another operation on the same file --------------------------------------------------
+
+/// A write of "first" stands still; what is attempted comes after it, or never.
+struct behind_a_write {
+  static constexpr case_traits traits = ends_early;
+  scratch_folder folder;
+  watched_disk disk;
+  std::string path = folder / "a";
+  std::optional<fs::file> file;
+  join_handle<> first;
+
+  task<> set_up() {
+    using enum fs::open_flags;
+    file.emplace(co_await fs::file::open(path, read | write | create));
+    disk.hold(call::file_write);
+    first = spawn(file->write_all("first"));
+    co_await disk.until_held(1);
+  }
+  void complete() { disk.release(call::file_write); }
+  /// What the file holds in the end.
+  task<std::string> contents() {
+    co_await first;
+    co_return scratch_folder::contents(path);
+  }
+  task<std::uint64_t> position() {
+    co_await first;
+    const std::uint64_t at = co_await file->seek(0, SEEK_CUR);
+    co_return at;
+  }
+};
+
+struct queued_write_all : behind_a_write {
+  task<> attempt(auto how) { co_await how(file->write_all("|next")); }
+  task<> check(bool completed) {
+    const std::string all = co_await contents();
+    EXPECT_EQ(all, completed ? "first|next" : "first");
+  }
+};
+
+struct queued_write_some : behind_a_write {
+  task<> attempt(auto how) {
+    const std::size_t count = co_await how(file->write_some("|next"));
+    EXPECT_EQ(count, 5U);
+  }
+  task<> check(bool completed) {
+    const std::string all = co_await contents();
+    EXPECT_EQ(all, completed ? "first|next" : "first");
+  }
+};
+
+struct queued_write_at : behind_a_write {
+  task<> attempt(auto how) { co_await how(file->write_at("F", 0)); }
+  task<> check(bool completed) {
+    const std::string all = co_await contents();
+    EXPECT_EQ(all, completed ? "First" : "first");
+  }
+};
+
+struct queued_read_some : behind_a_write {
+  std::string got;
+
+  task<> set_up() {
+    co_await behind_a_write::set_up();
+    std::ofstream(path) << "0123456789";  // "first" will replace the first half
+  }
+  task<> attempt(auto how) {
+    std::array<char, 3> buffer{};
+    const std::size_t count = co_await how(file->read_some(buffer));
+    got.assign(buffer.data(), count);
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got, completed ? "567" : "");
+    const std::uint64_t at = co_await position();
+    EXPECT_EQ(at, completed ? 8U : 5U);
+  }
+};
+
+struct queued_read_at : behind_a_write {
+  std::string got;
+
+  task<> attempt(auto how) {
+    std::array<char, 3> buffer{};
+    const std::size_t count = co_await how(file->read_at(buffer, 0));
+    got.assign(buffer.data(), count);
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got, completed ? "fir" : "");
+    const std::uint64_t at = co_await position();
+    EXPECT_EQ(at, 5U);
+  }
+};
+
+struct queued_seek : behind_a_write {
+  task<> attempt(auto how) {
+    const std::uint64_t at = co_await how(file->seek(2));
+    EXPECT_EQ(at, 2U);
+  }
+  task<> check(bool completed) {
+    const std::uint64_t at = co_await position();
+    EXPECT_EQ(at, completed ? 2U : 5U);
+  }
+};
+
+struct queued_truncate : behind_a_write {
+  task<> attempt(auto how) { co_await how(file->truncate(1)); }
+  task<> check(bool completed) {
+    const std::string all = co_await contents();
+    EXPECT_EQ(all, completed ? "f" : "first");
+  }
+};
+
+struct queued_sync : behind_a_write {
+  task<> attempt(auto how) { co_await how(file->sync()); }
+  task<> check(bool completed) {
+    co_await first;
+    EXPECT_EQ(disk.calls(call::file_sync), completed ? 1 : 0);
+  }
+};
+
+struct queued_stat : behind_a_write {
+  std::optional<fs::file_stat> got;
+
+  task<> attempt(auto how) { got = co_await how(file->stat()); }
+  task<> check(bool completed) {
+    co_await first;
+    EXPECT_EQ(got.has_value(), completed);
+    if (got) EXPECT_EQ(got->size, 5U);
+  }
+};
+
+/// Open or closed; in the end no descriptor is left.
+struct queued_close : behind_a_write {
+  task<> attempt(auto how) { co_await how(file->close()); }
+  task<> check(bool completed) {
+    co_await first;
+    EXPECT_EQ(file->is_open(), !completed);
+  }
+};
+
+struct queued_lines : behind_a_write {
+  std::optional<std::string> got;
+
+  task<> set_up() {
+    co_await behind_a_write::set_up();
+    std::ofstream(path) << "01234line\nrest";
+  }
+  task<> attempt(auto how) {
+    auto lines = file->lines();
+    got = co_await how(lines.next());
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got, completed ? std::optional<std::string>("line") : std::nullopt);
+    co_await first;
+  }
+};
+
+// ---- On a thread of the pool --------------------------------------------------------------------
+
+/// The first system call of this kind stands still. If a job has begun it is carried out.
+struct on_the_pool {
+  static constexpr case_traits traits = goes_on;
+  scratch_folder folder;
+  watched_disk disk;
+  call where = call::file_open;
+
+  explicit on_the_pool(call which = call::file_open) : where(which) {}
+  task<> set_up() {
+    disk.forget_everything();
+    disk.hold(where);
+    co_return;
+  }
+  void complete() { disk.release(where); }
+};
+
+struct open_file : on_the_pool {
+  std::string path = folder.with("a", "x");
+  std::optional<fs::file> got;
+
+  task<> attempt(auto how) { got.emplace(co_await how(fs::file::open(path))); }
+  void check(bool completed) { EXPECT_EQ(got.has_value(), completed); }
+};
+
+struct read_whole_file : on_the_pool {
+  std::string path = folder.with("a", "bytes");
+  std::string got;
+
+  task<> attempt(auto how) { got = co_await how(fs::read_file(path)); }
+  void check(bool completed) { EXPECT_EQ(got, completed ? "bytes" : ""); }
+};
+
+struct read_into_buffer : on_the_pool {
+  std::string path = folder.with("a", "bytes");
+  std::array<char, 5> buffer{};
+
+  task<> attempt(auto how) {
+    const std::size_t count = co_await how(fs::read_into(path, buffer));
+    EXPECT_EQ(count, 5U);
+  }
+  void check(bool completed) {
+    EXPECT_EQ(std::string_view(buffer.data(), 5),
+              completed ? std::string_view("bytes") : std::string_view("\0\0\0\0\0", 5));
+  }
+};
+
+struct write_whole_file : on_the_pool {
+  std::string path = folder.with("a", "old");
+
+  task<> attempt(auto how) { co_await how(fs::write_file(path, "new")); }
+  void check(bool completed) {
+    EXPECT_EQ(scratch_folder::contents(path), completed ? "new" : "old");
+  }
+};
+
+struct write_atomically : on_the_pool {
+  std::string path = folder.with("a", "old");
+
+  task<> attempt(auto how) { co_await how(fs::write_file(path, "new", {.atomic = true})); }
+  void check(bool completed) {
+    EXPECT_EQ(scratch_folder::contents(path), completed ? "new" : "old");
+    EXPECT_EQ(folder.entries(), 1);
+  }
+};
+
+struct copy_whole_file : on_the_pool {
+  std::string from = folder.with("a", "bytes");
+  std::string to = folder / "b";
+
+  task<> attempt(auto how) { co_await how(fs::copy_file(from, to)); }
+  void check(bool completed) { EXPECT_EQ(scratch_folder::contents(to), completed ? "bytes" : ""); }
+};
+
+struct stat_path : on_the_pool {
+  std::string path = folder.with("a", "bytes");
+  std::optional<fs::file_stat> got;
+
+  stat_path() : on_the_pool(call::file_stat) {}
+  task<> attempt(auto how) { got = co_await how(fs::stat(path)); }
+  void check(bool completed) { EXPECT_EQ(got.has_value(), completed); }
+};
+
+struct exists_path : on_the_pool {
+  std::string path = folder.with("a", "bytes");
+  bool got = false;
+
+  exists_path() : on_the_pool(call::file_stat) {}
+  task<> attempt(auto how) { got = co_await how(fs::exists(path)); }
+  void check(bool completed) { EXPECT_EQ(got, completed); }
+};
+
+struct rename_path : on_the_pool {
+  std::string from = folder.with("a", "x");
+
+  rename_path() : on_the_pool(call::path_change) {}
+  task<> attempt(auto how) { co_await how(fs::rename(from, folder / "b")); }
+  void check(bool completed) { EXPECT_EQ(std::filesystem::exists(from), !completed); }
+};
+
+struct remove_path : on_the_pool {
+  std::string path = folder.with("a", "x");
+
+  remove_path() : on_the_pool(call::path_change) {}
+  task<> attempt(auto how) { co_await how(fs::remove(path)); }
+  void check(bool completed) { EXPECT_EQ(std::filesystem::exists(path), !completed); }
+};
+
+struct create_directories_path : on_the_pool {
+  std::string path = folder / "a/b/c";
+
+  create_directories_path() : on_the_pool(call::path_change) {}
+  task<> attempt(auto how) { co_await how(fs::create_directories(path)); }
+  void check(bool completed) { EXPECT_EQ(std::filesystem::exists(path), completed); }
+};
+
+/// Nothing temporary is left, whatever happens.
+struct create_temp_file : on_the_pool {
+  std::optional<fs::temp_file> got;
+
+  task<> attempt(auto how) { got.emplace(co_await how(fs::temp_file::create(folder.path()))); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    got.reset();
+    while (folder.entries() > 0) co_await yield();
+  }
+};
+
+struct create_temp_directory : on_the_pool {
+  std::optional<fs::temp_directory> got;
+
+  create_temp_directory() : on_the_pool(call::path_change) {}
+  task<> attempt(auto how) { got.emplace(co_await how(fs::temp_directory::create(folder.path()))); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    got.reset();
+    while (folder.entries() > 0) co_await yield();
+  }
+};
+
+/// It was not told, or it is being removed: in the end it is gone.
+struct remove_temp_directory : on_the_pool {
+  std::optional<fs::temp_directory> directory;
+
+  task<> set_up() {
+    directory.emplace(co_await fs::temp_directory::create(folder.path()));
+    (void)folder.with(std::filesystem::path(directory->path()).filename().string() + "/a", "x");
+  }
+  task<> attempt(auto how) { co_await how(directory->remove()); }
+  task<> check(bool /*completed*/) {
+    directory.reset();
+    while (folder.entries() > 0) co_await yield();
+  }
+  static constexpr case_traits traits = over_at_once;
+};
+
+// ---- Directories and changes --------------------------------------------------------------------
+
+struct read_directory_next {
+  static constexpr case_traits traits = over_at_once;
+  scratch_folder folder;
+  std::string path = folder.with("a", "x");
+  std::string got;
+
+  task<> attempt(auto how) {
+    auto entries = fs::read_directory(folder.path());
+    auto entry = co_await how(entries.next());
+    if (entry) got = entry->path().string();
+  }
+  void check(bool completed) { EXPECT_EQ(got, completed ? path : ""); }
+};
+
+/// The kernel completes it. A change that was not taken is the next one.
+struct watch_next {
+  static constexpr case_traits traits{
+      .completed_in_one_step = false, .has_virtual_time = false, .rounds = 60};
+  scratch_folder folder;
+  std::optional<fs::watcher> watcher;
+  std::optional<fs::change> got;
+
+  task<> set_up() { watcher.emplace(co_await fs::watch(folder.path())); }
+  task<> attempt(auto how) { got = co_await how(watcher->next()); }
+  void complete() { std::filesystem::create_directory(folder / "new"); }
+  task<> check(bool completed) {
+    EXPECT_EQ(got.has_value(), completed);
+    if (!completed) got = co_await watcher->next();
+    EXPECT_TRUE(got.has_value());
+    EXPECT_EQ(got.value_or(fs::change{}).name, "new");
+    EXPECT_EQ(got.value_or(fs::change{}).kind, fs::change_kind::created);
+  }
+};
+
+// ---- The matrix ---------------------------------------------------------------------------------
+
+const std::vector<matrix_case>& cases() {
+  static const std::vector<matrix_case> all{
+      case_of<queued_write_all>("QueuedWriteAll"),
+      case_of<queued_write_some>("QueuedWriteSome"),
+      case_of<queued_write_at>("QueuedWriteAt"),
+      case_of<queued_read_some>("QueuedReadSome"),
+      case_of<queued_read_at>("QueuedReadAt"),
+      case_of<queued_seek>("QueuedSeek"),
+      case_of<queued_truncate>("QueuedTruncate"),
+      case_of<queued_sync>("QueuedSync"),
+      case_of<queued_stat>("QueuedStat"),
+      case_of<queued_close>("QueuedClose"),
+      case_of<queued_lines>("QueuedLines"),
+      case_of<open_file>("Open"),
+      case_of<read_whole_file>("ReadFile"),
+      case_of<read_into_buffer>("ReadInto"),
+      case_of<write_whole_file>("WriteFile"),
+      case_of<write_atomically>("WriteFileAtomically"),
+      case_of<copy_whole_file>("CopyFile"),
+      case_of<stat_path>("Stat"),
+      case_of<exists_path>("Exists"),
+      case_of<rename_path>("Rename"),
+      case_of<remove_path>("Remove"),
+      case_of<create_directories_path>("CreateDirectories"),
+      case_of<create_temp_file>("TempFile"),
+      case_of<create_temp_directory>("TempDirectory"),
+      case_of<remove_temp_directory>("TempDirectoryRemove"),
+      case_of<read_directory_next>("ReadDirectory"),
+      case_of<watch_next>("Watch"),
+  };
+  return all;
+}
+
+class CancellationMatrix : public ::testing::TestWithParam<cancellation_cell> {};
+INSTANTIATE_TEST_SUITE_P(Fs, CancellationMatrix, ::testing::ValuesIn(cancellation_cells(cases())),
+                         cell_name);
+
+TEST_P(CancellationMatrix, Request_LosesAndInventsNothing) {
+  play_all(GetParam());
+}
+
+class TimeLimitMatrix : public ::testing::TestWithParam<limit_cell> {};
+INSTANTIATE_TEST_SUITE_P(Fs, TimeLimitMatrix, ::testing::ValuesIn(limit_cells(cases())),
+                         limit_name);
+
+TEST_P(TimeLimitMatrix, Limit_LosesAndInventsNothing) {
+  play_all(GetParam());
+}
+
+}  // namespace
+}  // namespace weft::testing
