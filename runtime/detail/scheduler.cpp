@@ -368,10 +368,9 @@ template <class Wanted, class Action>
 void scheduler::for_each_task(const Wanted& wanted, const Action& act) noexcept {
   struct batch {
     std::uint8_t runtime;
-    const Wanted* wanted;
     std::size_t count = 0;
     task_state* tasks[256];
-  } pinned{.runtime = index_, .wanted = &wanted, .tasks = {}};
+  } pinned{.runtime = index_, .tasks = {}};
   frame_pool::walk at;
   bool more = true;
   while (more) {
