@@ -41,9 +41,9 @@ class file_call : public leaf_operation<file_call>, public blocking_job {
   using step = int (*)(file_call& self) noexcept;
   /// `run` is called on a pool thread, once, unless `cached`, on the worker, says anything but
   /// EAGAIN. `at`: whose queue it waits in, if any.
-  file_call(const wait_kind& kind, step run_all, step cached, serial_file* at) noexcept
+  file_call(const wait_kind& waits_for, step run_all, step cached, serial_file* at) noexcept
       : run_all_(run_all), cached_(cached), at_(at) {
-    unlink = kind;
+    unlink = waits_for;
   }
 
   /// Throws cancelled_error or timeout_error if the wait was ended.
