@@ -5,9 +5,9 @@
 // folded into the exchange of `bottom` (race detectors do not understand fences).
 //
 // The owner pushes and pops at the bottom, newest first; thieves take the oldest, which is the
-// largest piece of work left. Every write of `bottom` that leaves entries is a release: since C++20
-// a plain store by the same thread no longer continues a release sequence, and a thief that reads
-// the value written by pop() must still see the entries pushed before.
+// largest piece of work left. Every write of `bottom` is a release: since C++20 a plain store by
+// the same thread no longer continues a release sequence, and a thief that reads the value written
+// by pop() must still see the entries pushed before.
 //
 // Bound: 1024 entries; a fork beyond that becomes an ordinary task.
 
@@ -55,8 +55,8 @@ class fork_deque {
                                         std::memory_order_relaxed))
         last = nullptr;
     }
-    // Relaxed: no entry is left that a thief would have to see.
-    bottom_.store(bottom + 1, std::memory_order_relaxed);
+    // release: as in push().
+    bottom_.store(bottom + 1, std::memory_order_release);
     return last;
   }
 
@@ -70,9 +70,7 @@ class fork_deque {
 
   /// Thief: the oldest entry; null when empty or another thief was faster.
   task_state* steal() noexcept {
-    // acquire: all that other thieves have taken so far is before our look at bottom in the total
-    // order, for their exchanges are in it.
-    std::int64_t top = top_.load(std::memory_order_acquire);
+    std::int64_t top = top_.load(std::memory_order_seq_cst);  // seq_cst: see pop()
     // seq_cst: see pop(); acquires what push() wrote.
     const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
     if (top >= bottom) return nullptr;
