@@ -40,7 +40,7 @@ const registered_model shutdown_alone("Shutdown", "ShutdownAgainstWake_AwaitsThe
                                       {.preemptions = 2, .stale_reads = 1, .timeouts = 0},
                                       [] { shut_down(1); });
 const registered_model shutdown_of_two("Shutdown", "ShutdownOfTwoWorkersAgainstWake_AwaitsTheTask",
-                                       {.preemptions = 2, .stale_reads = 0, .timeouts = 0},
+                                       {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
                                        [] { shut_down(2); });
 
 // Ctrl-C while the worker sleeps, or is about to.
