@@ -30,8 +30,7 @@ void shared_wait::finish() {
 }
 
 void shared_wait::end_wait() noexcept {
-  if (std::exchange(counted_, false))
-    work_->waiting.fetch_sub(1, std::memory_order_relaxed);
+  if (std::exchange(counted_, false)) work_->waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 
 unlink_result shared_wait::leave_or_cancel(wait_node& self) noexcept {

@@ -239,9 +239,7 @@ class [[nodiscard]] deadline {
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  [[nodiscard]] bool expired() const noexcept {
-    return scope_.has_expired();
-  }
+  [[nodiscard]] bool expired() const noexcept { return scope_.has_expired(); }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
   /// Moves the deadline to `limit` from now. False: it has passed.
   template <class Rep, class Period>
