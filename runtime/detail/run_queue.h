@@ -244,7 +244,7 @@ class run_queue {
   //   read by     who ends its time alone; who wants to know the size
   //   pairing     light and heavy barrier, see A PRIVATE RING
   atomic<std::uint64_t> mine_{first};
-  std::uint64_t known_head_ = first;  // owner only: not behind the head
+  std::uint64_t known_head_ = first;  // owner only: not beyond the head
   bool private_ = false;              // owner only: as far as it knows
   //   written by  the owner, between head and tail
   //   read by     owner and thieves

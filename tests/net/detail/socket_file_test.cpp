@@ -114,10 +114,11 @@ TEST_F(SocketFile, MovedFile_IsRemovedOnce) {
   EXPECT_TRUE(fs::is_socket(path()));
 
   taken = socket_file();
-  EXPECT_TRUE(true);
-  taken.remove();
-
   EXPECT_FALSE(fs::exists(path()));
+
+  const listening successor = listen();
+  taken.remove();
+  EXPECT_TRUE(fs::is_socket(path()));
 }
 
 TEST_F(SocketFile, AbstractName_HasNone) {
@@ -127,6 +128,10 @@ TEST_F(SocketFile, AbstractName_HasNone) {
   socket_file file = bind_local(socket, at, SOCK_STREAM, existing_file::replace_if_stale);
 
   file.remove();
+  EXPECT_FALSE(fs::exists("@weft-socket-file-test"));
+  const descriptor second = open_socket(at, SOCK_STREAM, "bind");
+  EXPECT_THROW((void)bind_local(second, at, SOCK_STREAM, existing_file::replace_if_stale),
+               std::system_error);
 }
 
 }  // namespace
