@@ -105,14 +105,7 @@ io_progress receive_descriptors_operation::step(io_operation& self) noexcept {
 
 io_progress send_local_operation::step(io_operation& self) noexcept {
   auto& operation = static_cast<send_local_operation&>(self);
-  iovec part{.iov_base = const_cast<std::byte*>(operation.bytes_.data()),
-             .iov_len = operation.bytes_.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_name = const_cast<sockaddr*>(operation.to_.data());
-  message.msg_namelen = operation.to_.size();
-  const ssize_t count = sys::send_message(operation.source_->fd(), &message);
+  const std::int64_t count = operation.send_once();
   if (count == -EAGAIN) operation.timer_.start(*operation.source_, *operation.task);
   return operation.finish(io_direction::write, count);
 }

@@ -101,22 +101,14 @@ class [[nodiscard]] receive_descriptors_operation : public stream_operation {
 
 /// Sends a datagram to a Unix socket. No event tells when a full receiver has room again, so it is
 /// tried by a timer.
-class [[nodiscard]] send_local_operation : public message_operation {
+class [[nodiscard]] send_local_operation : public send_to_operation {
  public:
   send_local_operation(io_source* source, byte_view bytes, const socket_address& to) noexcept
-      : message_operation(source, io_direction::write, step), bytes_(bytes), to_(to) {}
-  void await_resume() const { check("send_to", to_); }
-  [[nodiscard]] result<void> await_resume_result() const {
-    check_outcome();
-    if (failed()) return {error(), describe("send_to", to_)};
-    return {};
-  }
+      : send_to_operation(source, bytes, to, step) {}
 
  private:
   static io_progress step(io_operation& self) noexcept;
 
-  byte_view bytes_;
-  socket_address to_;
   retry_timer timer_;
 };
 

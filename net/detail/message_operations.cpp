@@ -74,10 +74,13 @@ io_progress message_operation::finish(io_direction direction,
 
 io_progress send_to_operation::step(io_operation& self) noexcept {
   auto& operation = static_cast<send_to_operation&>(self);
-  iovec part = part_of(operation.bytes_);
-  const msghdr message = message_to(part, operation.to_);
-  return operation.finish(io_direction::write,
-                          sys::send_message(operation.source_->fd(), &message));
+  return operation.finish(io_direction::write, operation.send_once());
+}
+
+std::int64_t send_to_operation::send_once() noexcept {
+  iovec part = part_of(bytes_);
+  const msghdr message = message_to(part, to_);
+  return sys::send_message(source_->fd(), &message);
 }
 
 io_progress receive_from_operation::step(io_operation& self) noexcept {

@@ -61,13 +61,20 @@ class message_operation : public io_operation {
 class [[nodiscard]] send_to_operation : public message_operation {
  public:
   send_to_operation(io_source* source, byte_view bytes, const socket_address& to) noexcept
-      : message_operation(source, io_direction::write, step), bytes_(bytes), to_(to) {}
+      : send_to_operation(source, bytes, to, step) {}
   void await_resume() const { check("send_to", to_); }
   [[nodiscard]] result<void> await_resume_result() const {
     check_outcome();
     if (failed()) return {error(), describe("send_to", to_)};
     return {};
   }
+
+ protected:
+  send_to_operation(io_source* source, byte_view bytes, const socket_address& to,
+                    step_function one_step) noexcept
+      : message_operation(source, io_direction::write, one_step), bytes_(bytes), to_(to) {}
+  /// A count or -errno.
+  std::int64_t send_once() noexcept;
 
  private:
   static io_progress step(io_operation& self) noexcept;
