@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -38,7 +39,8 @@ struct generator_promise_base : promise_with_block<void>, open_generator {
     }
   };
 
-  explicit generator_promise_base(close_function closes) noexcept : open_generator(closes) {}
+  generator_promise_base(close_function closes, std::source_location coroutine) noexcept
+      : promise_with_block<void>(coroutine), open_generator(closes) {}
 
   void return_void() const noexcept {}
 
@@ -58,7 +60,9 @@ struct generator_promise : generator_promise_base {
   static_assert(alignof(value_t<T>) <= 16,
                 "weft::async_generator<T>: T is over-aligned; yield it through a pointer");
 
-  generator_promise() noexcept : generator_promise_base(close_from_outside) {}
+  explicit generator_promise(
+      std::source_location coroutine = std::source_location::current()) noexcept
+      : generator_promise_base(close_from_outside, coroutine) {}
 
   async_generator<T> get_return_object() noexcept;
   template <class U = T>

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <new>
 #include <ranges>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -191,7 +192,9 @@ struct promise_with_block : promise_base {
     frame_pool::release(start, bytes + block::prefix);
   }
 
-  promise_with_block() noexcept { slot().begin(); }
+  explicit promise_with_block(std::source_location coroutine) noexcept : promise_base(coroutine) {
+    slot().begin();
+  }
   void unhandled_exception() noexcept { slot().set_error(std::current_exception()); }
 
  protected:
@@ -200,8 +203,11 @@ struct promise_with_block : promise_base {
   }
 };
 
+/// A default argument of its constructor knows where the coroutine stands.
 template <class T>
 struct task_promise : promise_with_block<T> {
+  explicit task_promise(std::source_location coroutine = std::source_location::current()) noexcept
+      : promise_with_block<T>(coroutine) {}
   task<T> get_return_object() noexcept;
   template <class U = T>
     requires std::convertible_to<U&&, T>
@@ -212,6 +218,8 @@ struct task_promise : promise_with_block<T> {
 };
 template <>
 struct task_promise<void> : promise_with_block<void> {
+  explicit task_promise(std::source_location coroutine = std::source_location::current()) noexcept
+      : promise_with_block<void>(coroutine) {}
   task<void> get_return_object() noexcept;
   void return_void() noexcept {}
 };

@@ -15,7 +15,8 @@ namespace weft::detail {
 /// Where a coroutine will go on.
 struct resume_point {
   const void* code = nullptr;       // the function that does; null: unknown
-  std::source_location await_site;  // behind this await; line 0: at its beginning, or unknown
+  // Behind this await; at the beginning of this coroutine. Line 0: unknown.
+  std::source_location await_site;
 
   /// "task<> serve(tcp_stream) at /src/server.cpp:42", or what code_name() knows.
   [[nodiscard]] std::string text() const;

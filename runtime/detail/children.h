@@ -14,7 +14,8 @@
 
 namespace weft::detail {
 
-/// The frame of a child: unstarted it is destroyed with the awaiter, started it is dropped.
+/// The frame of a child: unstarted it is destroyed with the awaiter, and in debug mode reported as
+/// any task that never ran; started it is dropped.
 class child_frame {
  public:
   child_frame() noexcept = default;
@@ -24,13 +25,15 @@ class child_frame {
       : state_(std::exchange(other.state_, nullptr)),
         type_(other.type_),
         frame_(other.frame_),
-        started_(other.started_) {}
+        started_(other.started_),
+        excused_(other.excused_) {}
   child_frame& operator=(child_frame&& other) noexcept {
     child_frame old(std::move(*this));
     state_ = std::exchange(other.state_, nullptr);
     type_ = other.type_;
     frame_ = other.frame_;
     started_ = other.started_;
+    excused_ = other.excused_;
     return *this;
   }
   ~child_frame() {
@@ -38,6 +41,7 @@ class child_frame {
     if (started_) {
       drop_handle(*state_);
     } else {
+      if (!excused_) report_unawaited(frame_.address());
       frame_.destroy();
     }
   }
@@ -45,6 +49,8 @@ class child_frame {
   /// Makes it a task with one waiter and queues it behind everything that is ready.
   void start(completion_waiter& waiter) noexcept;
   [[nodiscard]] bool started() const noexcept { return started_; }
+  /// It may end unstarted: its awaiter is awaited, and another child may decide.
+  void excuse() noexcept { excused_ = true; }
   [[nodiscard]] task_state& state() const noexcept { return *state_; }
 
  private:
@@ -52,6 +58,7 @@ class child_frame {
   const task_type* type_ = nullptr;
   std::coroutine_handle<> frame_;
   bool started_ = false;
+  bool excused_ = false;
 };
 
 enum class on_failure : std::uint8_t { cancel_siblings, keep_going };

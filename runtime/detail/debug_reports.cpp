@@ -47,8 +47,13 @@ void report_mistake(Text text) noexcept {
 
 std::string what_follows(task_state& task) {
   if (done(task)) return "; then it ended";
-  const char* const where = waits_for(task);
-  return where == nullptr ? std::string() : std::string("; now it waits for ") + where;
+  resume_point place;
+  const auto look = [](void* into, const task_state& waiting) noexcept {
+    *static_cast<resume_point*>(into) = resume_point_of(innermost_frame(waiting));
+  };
+  const char* const where = waits_for(task, look, &place);
+  if (where == nullptr) return {};
+  return std::string("; now it waits for ") + where + " in " + place.text();
 }
 
 }  // namespace
@@ -84,10 +89,9 @@ void report_held_locks(scheduler& home, task_state& task, std::size_t count) noe
 void report_slow_step(scheduler& home, task_state& task, std::uint64_t took_ns,
                       const resume_point& from) noexcept {
   try {
-    const std::string message =
-        "a step of " + name_of(task) + " took " + std::to_string(took_ns / 1'000'000) +
-        " ms: " + (from.await_site.line() == 0 ? "it began in " : "it went on in ") + from.text() +
-        what_follows(task);
+    const std::string message = "a step of " + name_of(task) + " took " +
+                                std::to_string(took_ns / 1'000'000) + " ms, from " + from.text() +
+                                " on" + what_follows(task);
     exception_context context;
     context.message = message;
     context.task = id_of(task);
@@ -100,7 +104,7 @@ void report_unawaited(const void* frame) noexcept {
   if (std::uncaught_exceptions() > 0) return;  // on the way out of a scope that has failed
   report_mistake([frame] {
     return "a task<> was destroyed and never ran: it was neither awaited nor spawned: " +
-           code_name(code_of(frame));
+           resume_point_of(frame).text();
   });
 }
 

@@ -44,7 +44,7 @@ A&& hand_on(A&& awaited) noexcept {
 struct promise_base {
   std::coroutine_handle<>
       continuation;  // who awaits this coroutine; null in the root of a spawned task
-  // The await that it is in, or was in last. Line 0: it has awaited nothing yet.
+  // The await that it is in, or was in last; before the first one, the coroutine itself.
   std::source_location await_site;
 
   struct final_awaiter {
@@ -57,6 +57,8 @@ struct promise_base {
     }
     void await_resume() noexcept {}
   };
+
+  explicit promise_base(std::source_location coroutine) noexcept : await_site(coroutine) {}
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   final_awaiter final_suspend() noexcept { return {}; }

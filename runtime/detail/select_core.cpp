@@ -6,6 +6,8 @@ namespace weft::detail {
 
 bool select_core::try_arms(std::span<arm_interface> arms) {
   arms_ = arms;
+  for (const arm_interface& each : arms_)
+    if (each.child != nullptr) each.child->excuse();
   if (here.budget-- <= 0) return false;
   for (std::uint32_t i = 0; i < arms_.size(); ++i) {
     if (arms_[i].node == nullptr || !arms_[i].try_now(arms_[i].arm)) continue;

@@ -155,12 +155,12 @@ void worker::execute_timed(task_state& task) noexcept {
 
 task_state* worker::next_shared() noexcept {
   if (std::exchange(front_is_next_, false)) {
-    task_state* next = ring_.pop();
-    if (next == nullptr || ++next_runs_ <= next_runs_max) return next;
-    push_ring(*next);
+    if (task_state* next = its_turn(ring_.pop())) return next;
   }
   if (next_.load(std::memory_order_relaxed) != nullptr) {
-    if (task_state* next = take_next()) return next;
+    // acq_rel: see next_.
+    if (task_state* next = its_turn(next_.exchange(nullptr, std::memory_order_acq_rel)))
+      return next;
   }
   next_runs_ = 0;
   if (task_state* task = ring_.pop()) [[likely]]
@@ -168,10 +168,9 @@ task_state* worker::next_shared() noexcept {
   return overflowed_.load(std::memory_order_relaxed) ? pop_overflow() : nullptr;
 }
 
-/// Null: a rescuer has it, or it has had its turns and waits in the ring now.
-task_state* worker::take_next() noexcept {
-  // acq_rel: see next_.
-  task_state* next = next_.exchange(nullptr, std::memory_order_acq_rel);
+/// What was in the next slot. Null: a rescuer has it, or the slot has had its turns in a row and it
+/// waits in the ring now.
+inline task_state* worker::its_turn(task_state* next) noexcept {
   if (next == nullptr || ++next_runs_ <= next_runs_max) return next;
   push_ring(*next);
   return nullptr;
@@ -627,6 +626,8 @@ bool worker::has_ready() const noexcept {
 }
 
 void worker::park() noexcept {
+  // Only we put tasks there: what next_task() and search() did not find, nobody would until we wake.
+  assert(!has_ready() && !overflowed_.load(std::memory_order_relaxed));
   if (scheduler_.virtual_time()) return park_in_virtual_time();
   if (single_) return park_alone();
   idle_set& idle = scheduler_.idle();

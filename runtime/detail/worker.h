@@ -128,7 +128,7 @@ class worker {
 
   [[gnu::always_inline]] task_state* next_task() noexcept;
   [[gnu::noinline]] task_state* next_shared() noexcept;
-  [[gnu::noinline]] task_state* take_next() noexcept;
+  task_state* its_turn(task_state* next) noexcept;
   bool push_next(task_state& task) noexcept;
   void execute(task_state& task) noexcept;
   void run_observed(const atomic<bool>& leave) noexcept;

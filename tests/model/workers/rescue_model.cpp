@@ -10,6 +10,8 @@
 #include "around/runtime.h"
 
 #include <mutex>
+#include <utility>
+#include <vector>
 
 namespace weft::model {
 namespace {
@@ -141,6 +143,46 @@ const registered_model woken_in_order("Rescue", "TaskWokenByALongStep_RunsElsewh
                                       run_woken);
 const registered_model woken_weakly("Rescue", "TaskWokenByALongStep_RunsElsewhereInWeakMemory",
                                     weakly, run_woken);
+
+task<> nothing() {
+  co_return;
+}
+
+/// The ring holds three: `last` lies in the overflow list while `blocking` runs.
+task<> spawn_more_than_fit(scheduler& on, task<> blocking, task<> last) {
+  std::vector<join_handle<>> spawned;
+  for (int i = 0; i < 2; ++i) spawned.push_back(detail::spawn_task(on, nothing(), {}, 0));
+  spawned.push_back(detail::spawn_task(on, std::move(blocking), {}, 0));
+  spawned.push_back(detail::spawn_task(on, std::move(last), {}, 0));
+  for (auto& each : spawned) co_await each;
+}
+
+/// Ends one long step, and is one.
+task<> wait_end_and_block(signal& awaited, long_step& ended, long_step& own) {
+  (void)co_await awaited.wait();
+  ended.end();
+  own.wait();
+}
+
+// Whom it has woken was taken away and keeps the other worker. What did not fit into its ring it
+// comes to itself: it does not go to sleep over it, see worker::park().
+void run_woken_before_overflow() {
+  scheduler runs({.workers = 2});
+  signal awaited;
+  long_step first;
+  long_step second;
+  int written = 0;
+  const auto waiter = spawn_in(runs, wait_end_and_block(awaited, first, second));
+  const auto root = spawn_in(
+      runs, spawn_more_than_fit(runs, wake_and_block(awaited, first, written), end_step(second)));
+
+  runs.run_until_done(*root.state());
+  runs.run_until_done(*waiter.state());
+}
+
+const registered_model woken_before_overflow("Rescue", "OverflowBehindALongStep_IsNotSleptOver",
+                                             {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
+                                             run_woken_before_overflow, lots);
 
 /// A child in a long step elsewhere, and a task here that nobody comes to.
 task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
