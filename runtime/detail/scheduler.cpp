@@ -240,15 +240,33 @@ void scheduler::check_fork_can_end() noexcept {
   std::terminate();
 }
 
+/// One thread at a time is the single worker.
+class scheduler::loop_claim {
+ public:
+  /// Holds it, or nothing: another thread has it.
+  explicit loop_claim(scheduler& on) noexcept
+      // acquire: what the worker has done until now.
+      : scheduler_(on), held_(!on.loop_running_.exchange(true, std::memory_order_acquire)) {}
+  loop_claim(const loop_claim&) = delete;
+  loop_claim& operator=(const loop_claim&) = delete;
+  ~loop_claim() {
+    if (!held_) return;
+    const std::lock_guard lock(scheduler_.sweep_mutex_);
+    scheduler_.loop_running_.store(false, std::memory_order_release);  // see the constructor
+    scheduler_.sweep_changed_.notify_all();
+  }
+  [[nodiscard]] bool held() const noexcept { return held_; }
+
+ private:
+  scheduler& scheduler_;
+  const bool held_;
+};
+
+/// The caller has claimed it.
 void scheduler::run_loop() {
   leave_.store(false, std::memory_order_relaxed);
-  if (loop_running_.exchange(true, std::memory_order_relaxed))
-    throw std::logic_error("another thread runs the one worker already");
-  {
-    const worker::attachment attached(*workers_[0]);
-    workers_[0]->run(leave_);
-  }
-  loop_running_.store(false, std::memory_order_relaxed);
+  const worker::attachment attached(*workers_[0]);
+  workers_[0]->run(leave_);
 }
 
 namespace {
@@ -267,11 +285,15 @@ struct leaving_waiter : completion_waiter {
 
 void scheduler::run_until_done(task_state& task) {
   if (!single()) return wait_until_done(task);
+  const loop_claim claim(*this);
+  if (!claim.held())
+    throw std::logic_error("runtime::run(): another thread runs the one worker already");
   leaving_waiter waiter(*this);
   if (!add_waiter(task, waiter)) return;
   deadlock_watch watch(*this, deadlock_patience_);
   if (watches_deadlocks()) watch_ = &watch;
-  run_loop();
+  // The end of a shutdown that another thread waits for makes us leave, too.
+  while (!done(task) && !deadlock_) run_loop();
   watch_ = nullptr;
   if (!deadlock_) return;
   deadlock_ = false;
@@ -391,22 +413,17 @@ void scheduler::for_each_task(const Wanted& wanted, const Action& act) noexcept 
   }
 }
 
-/// Marks what is alive now: the round ends with them. False: nothing is.
+/// Marks what is alive now: the round ends with them, and with what others have marked before, in a
+/// shutdown that goes on or has given up. False: nothing is.
 bool scheduler::mark_all() noexcept {
-  struct visitor {
-    scheduler* self;
-    bool any = false;
-  } each{this};
   swept_.fetch_add(round_begins, std::memory_order_relaxed);
   frame_pool::for_each_block(
       [](void* context, task_state& header) {
-        auto& [self, any] = *static_cast<visitor*>(context);
-        if (!mark_swept(header, self->index_)) return;
-        self->swept_.fetch_add(1, std::memory_order_relaxed);
-        any = true;
+        auto& self = *static_cast<scheduler*>(context);
+        if (mark_swept(header, self.index_)) self.swept_.fetch_add(1, std::memory_order_relaxed);
       },
-      &each);
-  return each.any;
+      this);
+  return swept_.load(std::memory_order_relaxed) % round_begins != 0;
 }
 
 /// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
@@ -425,10 +442,21 @@ bool scheduler::round_ended() const noexcept {
 
 /// True: all tasks of the round ended in time.
 bool scheduler::await_round(std::chrono::steady_clock::time_point until) {
-  if (!single()) {
+  for (;;) {
+    if (single()) {
+      const loop_claim claim(*this);
+      if (claim.held()) return run_round(until);
+    }
+    // The tasks end on other threads.
     std::unique_lock lock(sweep_mutex_);
-    return sweep_ended_.wait_until(lock, until, [this] { return round_ended(); });
+    const auto changed = [this] { return round_ended() || !running(); };
+    if (!sweep_changed_.wait_until(lock, until, changed)) return false;
+    if (round_ended()) return true;
   }
+}
+
+/// With one worker, claimed by the caller.
+bool scheduler::run_round(std::chrono::steady_clock::time_point until) {
   struct limit_timer : timer_node {
     scheduler* owner;
   } limit;
@@ -544,9 +572,9 @@ void scheduler::count_end(bool swept) noexcept {
     foreign_finished_.fetch_add(1, std::memory_order_relaxed);
   }
   if (!swept || swept_.fetch_sub(1, std::memory_order_relaxed) != 1) return;
-  if (single()) return leave();
+  if (single()) leave();
   const std::lock_guard lock(sweep_mutex_);
-  sweep_ended_.notify_all();
+  sweep_changed_.notify_all();
 }
 
 task_state& scheduler::adopt_fork(task_state& child) noexcept {

@@ -192,8 +192,10 @@ class scheduler {
   bool begin_round(round kind) noexcept;
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
+  bool run_round(std::chrono::steady_clock::time_point until);
   bool close_generator();
   void destroy_survivors();
+  class loop_claim;
   void run_loop();
   void wait_until_done(task_state& task);
   [[nodiscard]] bool watches_deadlocks() const noexcept {
@@ -240,9 +242,9 @@ class scheduler {
   //   read by     its loop
   //   pairing     none; relaxed: same thread or before a notify
   atomic<bool> leave_{false};
-  //   written by  run_loop
-  //   read by     running()
-  //   pairing     none; relaxed: a snapshot
+  //   written by  loop_claim
+  //   read by     loop_claim; running(), relaxed: a snapshot
+  //   pairing     release of who was the worker, acquire of who is it next
   atomic<bool> loop_running_{false};
   // Written and read by the single worker's thread only.
   bool deadlock_ = false;
@@ -259,7 +261,7 @@ class scheduler {
   task_state* interruptible_ = nullptr;  // guarded by interrupt_lock_
 
   os_mutex sweep_mutex_;
-  os_condition sweep_ended_;
+  os_condition sweep_changed_;  // round_ended(), running()
   // Tasks of the shutdown round that have not ended; and round_begins, until all are marked and
   // cancelled.
   //   written by  begin_round, and ending tasks

@@ -530,6 +530,93 @@ TEST_P(Runtime, Shutdown_OfAQuietRuntimeIsTrueAgainAndAgain) {
   EXPECT_TRUE(rt.shutdown(1s));
 }
 
+TEST_P(Runtime, ShutdownByAnotherThread_EndsWhatRuns) {
+  runtime rt({.workers = GetParam()});
+  std::atomic<bool> runs = false;
+  std::thread other([&] {
+    while (!runs) std::this_thread::yield();
+    EXPECT_TRUE(rt.shutdown(10s));
+  });
+
+  EXPECT_THROW(rt.run([&]() -> task<> {
+    runs = true;
+    co_await sleep(1h);
+  }),
+               cancelled_error);
+
+  other.join();
+  EXPECT_EQ(rt.run(seven_after_a_yield()), 7);
+}
+
+// The limit ends while the loop of the one worker runs on another thread, and with timers of its
+// own.
+TEST_P(Runtime, ShutdownByAnotherThread_KeepsItsLimit) {
+  runtime rt({.workers = GetParam()});
+  rt.set_exception_handler([](const exception_context&) {});  // of survivors
+  std::atomic<bool> runs = false;
+  std::thread other([&] {
+    while (!runs) std::this_thread::yield();
+    EXPECT_FALSE(rt.shutdown(1ms));
+  });
+
+  EXPECT_THROW(rt.run([&]() -> task<> {
+    runs = true;
+    co_await swallow_for_ever();
+  }),
+               cancelled_error);
+
+  other.join();
+  rt.run([]() -> task<> { co_await sleep(2ms); });
+}
+
+TEST_P(Runtime, TwoShutdownsAtATime_BothAwaitWhatCleansUp) {
+  runtime rt({.workers = GetParam()});
+  std::atomic<bool> cleans_up = false;
+  const auto cleaning = rt.spawn([&]() -> task<> {
+    co_await try_finally(sleep_an_hour, [&]() -> task<> {
+      cleans_up = true;
+      co_await sleep(20ms);
+    });
+  });
+  rt.run([]() -> task<> { co_await yield(); });
+  std::thread other([&] {
+    EXPECT_TRUE(rt.shutdown(10s));
+    EXPECT_TRUE(cleaning.done());
+  });
+  while (!cleans_up) std::this_thread::yield();
+
+  EXPECT_TRUE(rt.shutdown(10s));
+
+  EXPECT_TRUE(cleaning.done());
+  other.join();
+}
+
+// A task that blocks its worker outlives the limit; the next shutdown awaits it.
+TEST_P(Runtime, ShutdownThatGaveUp_IsFollowedByOneThatWaits) {
+  runtime rt({.workers = GetParam()});
+  rt.set_exception_handler([](const exception_context&) {});  // of survivors
+  std::atomic<bool> blocks = false;
+  std::atomic<bool> ended = false;
+  std::atomic<bool> over = false;
+  std::thread running([&] {
+    rt.run([&]() -> task<> {
+      blocks = true;
+      while (!over) std::this_thread::yield();
+      ended = true;
+      co_return;
+    });
+  });
+  while (!blocks) std::this_thread::yield();
+
+  EXPECT_FALSE(rt.shutdown(1ms));
+  EXPECT_FALSE(ended);
+  over = true;
+  EXPECT_TRUE(rt.shutdown(10s));
+
+  EXPECT_TRUE(ended);
+  running.join();
+}
+
 TEST_P(Run, ShutdownOnAWorker_IsRefused) {
   run([]() -> task<> {
     EXPECT_THROW(runtime::current().shutdown(1s), std::logic_error);
