@@ -39,7 +39,7 @@ struct next_entries {
 
   int run() noexcept {
     try {
-      read();
+      if (from->error == 0) read();
     } catch (const std::exception&) {  // the iterators throw nothing else
       from->error = ENOMEM;
     }

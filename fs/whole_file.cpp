@@ -150,10 +150,9 @@ int sync_folder(const std::string& folder) noexcept {
   return fd ? -sys::sync_file(fd.get()) : -fd.release();
 }
 
-int fill_and_sync(unique_fd fd, byte_view bytes, const char* like) noexcept {
-  struct stat old{};
-  if (sys::stat_path(like, old) == 0) {
-    if (const int failed = sys::set_mode(fd.get(), old.st_mode & mode_bits); failed < 0)
+int fill_and_sync(unique_fd fd, byte_view bytes, const struct stat* old) noexcept {
+  if (old != nullptr) {
+    if (const int failed = sys::set_mode(fd.get(), old->st_mode & mode_bits); failed < 0)
       return -failed;
   }
   if (const int error = write_fully(fd.get(), bytes); error != 0) return error;
@@ -162,14 +161,18 @@ int fill_and_sync(unique_fd fd, byte_view bytes, const char* like) noexcept {
 }
 
 int write_atomically(const std::string& path, byte_view bytes) {
+  struct stat old{};
+  const bool replaces = sys::stat_path(path.c_str(), old) == 0;
+  // Who may not read the old file must not open the new one while it has no permissions of its own.
+  const mode_t mode_at_first = replaces ? S_IRUSR | S_IWUSR : new_file_mode;
   std::string beside;
   unique_fd fd;
   const int made = with_fresh_name(path + ".", beside, [&](const char* name) noexcept {
-    fd.reset(sys::open_file(name, O_WRONLY | O_CREAT | O_EXCL, new_file_mode));
+    fd.reset(sys::open_file(name, O_WRONLY | O_CREAT | O_EXCL, mode_at_first));
     return fd ? 0 : -fd.release();
   });
   if (made != 0) return made;
-  int error = fill_and_sync(std::move(fd), bytes, path.c_str());
+  int error = fill_and_sync(std::move(fd), bytes, replaces ? &old : nullptr);
   if (error == 0) error = -sys::rename_path(beside.c_str(), path.c_str());
   if (error != 0) {
     (void)sys::remove_path(beside.c_str());

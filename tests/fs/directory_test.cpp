@@ -10,7 +10,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace weft::testing {
 namespace {
@@ -98,6 +102,48 @@ TEST_P(Directory, Errors_NameOperationAndPath) {
     EXPECT_EQ(no_directory.message,
               "read directory " + (folder / "none") + ": No such file or directory");
     EXPECT_EQ(no_walk.message, "walk " + (folder / "a") + ": Not a directory");
+  });
+}
+
+/// While it lives, so many more descriptors can be opened.
+class few_descriptors {
+ public:
+  explicit few_descriptors(rlim_t more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = ::dup(STDERR_FILENO);
+    ::close(next);
+    const rlimit few{static_cast<rlim_t>(next) + more, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  }
+  few_descriptors(const few_descriptors&) = delete;
+  few_descriptors& operator=(const few_descriptors&) = delete;
+  ~few_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// The walk holds a descriptor for each folder it is in.
+TEST_P(Directory, ErrorOnTheWay_ComesBehindTheEntriesBeforeIt) {
+  run([this]() -> task<> {
+    std::filesystem::create_directories(folder.path() / "1/2/3/4/5/6/7/8/9/10");
+    auto entries = fs::walk(folder.path());
+    std::size_t given = 0;
+    failure failed;
+    {
+      const few_descriptors limit(5);
+      try {
+        while (co_await entries.next()) ++given;
+      } catch (const std::system_error& error) {
+        failed = {error.code(), error.what()};
+      }
+    }
+
+    EXPECT_EQ(failed.code, std::errc::too_many_files_open);
+    EXPECT_EQ(failed.message, "walk " + folder.path().string() + ": Too many open files");
+    EXPECT_GT(given, 0u);
+    EXPECT_LT(given, 10u);
+    EXPECT_FALSE((co_await entries.next()).has_value());
   });
 }
 

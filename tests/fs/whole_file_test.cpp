@@ -233,6 +233,24 @@ TEST_P(WholeFile, AtomicWrite_KeepsThePermissions) {
   });
 }
 
+TEST_P(WholeFile, AtomicWriteOfASecret_IsOneFromTheBeginning) {
+  run([this]() -> task<> {
+    watched_disk disk;
+    const std::string path = folder.with("a", "old");
+    std::filesystem::permissions(path, std::filesystem::perms(0600));
+    disk.hold(call::path_change);
+    auto write = spawn(fs::write_file(path, "new", {.atomic = true}));
+    co_await disk.until_held(1);  // the new file has no permissions of the old one yet
+
+    for (const auto& each : std::filesystem::directory_iterator(folder.path()))
+      EXPECT_EQ(each.status().permissions(), std::filesystem::perms(0600)) << each.path();
+    EXPECT_EQ(folder.entries(), 2);
+
+    disk.release(call::path_change);
+    co_await write;
+  });
+}
+
 TEST_P(WholeFile, NewFile_HasTheModeThatTheUmaskLeaves) {
   run([this]() -> task<> {
     co_await fs::write_file(folder / "plain", "x");
