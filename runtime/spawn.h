@@ -408,15 +408,14 @@ struct task_info {
 /// is in it.
 std::vector<task_info> all_tasks();
 /// Writes the unfinished tasks of the current runtime, one a line: id, name, state, and what it
-/// waits for. Under each, the coroutines that it is suspended in, the innermost first: their names
-/// where the dynamic linker knows them (link with -rdynamic), and their addresses for addr2line. In
-/// debug mode a task stands under the one that has spawned it.
+/// waits for. Under each, the coroutines that it is suspended in, the innermost first, with file and
+/// line of the await. In debug mode a task stands under the one that has spawned it.
 ///
 ///     1 main suspended in a task
-///         app() [server+0x6b30]
+///         task<> app() at server.cpp:71
 ///       2 session suspended in reading
-///           read_request(weft::tcp_stream&) [server+0x5310]
-///           serve(weft::tcp_stream) [server+0x5c40]
+///           task<std::string> read_request(tcp_stream &) at server.cpp:18
+///           task<> serve(tcp_stream) at server.cpp:33
 ///
 /// Throws std::logic_error outside of a runtime. Cost: a look at every task, whose wake-ups wait
 /// meanwhile.

@@ -62,7 +62,7 @@ bool io_operation::park() noexcept {
   ready = on_ready;
   // Registered before it is parked, so that an error needs no un-parking. An event may come in
   // between: park says so.
-  if (source_->begin_registration()) {
+  if (source_->begin_registration(task->runtime)) {
     if (const int error = register_source(*source_); error != 0) {
       source_->abort_registration();
       value = -error;

@@ -2,8 +2,9 @@
 
 #include "chaos.h"
 
-#include <cassert>
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <new>
 
 namespace weft::detail {
@@ -53,7 +54,7 @@ io_source* io_source::open(int fd, bool read_ready) noexcept {
   source.fd_ = fd;
   source.generation_.store(source.generation() + 1, std::memory_order_relaxed);
   source.hung_up_.store(false, std::memory_order_relaxed);
-  source.registered_.store(false, std::memory_order_relaxed);
+  source.registered_with_.store(nobody, std::memory_order_relaxed);
   // Relaxed: a late event of the former life may still look, and reads nothing but the slots.
   source.slots_[0].store(read_ready ? ready : empty, std::memory_order_relaxed);
   source.slots_[1].store(ready, std::memory_order_relaxed);
@@ -76,8 +77,7 @@ io_source* io_source::find(std::uint64_t tag) noexcept {
 
 void io_source::close() noexcept {
   generation_.store(generation() + 1, std::memory_order_relaxed);
-  if (registered_.exchange(false, std::memory_order_relaxed))
-    live_registrations.fetch_sub(1, std::memory_order_relaxed);
+  abort_registration();
   // acq_rel: see slots_.
   for (auto& slot : slots_) hand_out(slot.exchange(closed, std::memory_order_acq_rel));
 }
@@ -151,15 +151,43 @@ void io_source::on_event(bool readable, bool writable, bool saw_hang_up) noexcep
   if (writable) signal(io_direction::write);
 }
 
-bool io_source::begin_registration() noexcept {
-  if (registered() || registered_.exchange(true, std::memory_order_relaxed)) return false;
+bool io_source::begin_registration(std::uint8_t runtime) noexcept {
+  std::uint8_t seen = nobody;
+  if (registered() ||
+      !registered_with_.compare_exchange_strong(seen, runtime, std::memory_order_relaxed))
+    return false;
   live_registrations.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 
 void io_source::abort_registration() noexcept {
-  if (registered_.exchange(false, std::memory_order_relaxed))
+  if (registered_with_.exchange(nobody, std::memory_order_relaxed) != nobody)
     live_registrations.fetch_sub(1, std::memory_order_relaxed);
+}
+
+template <class Visit>
+bool io_source::visit_all(Visit visit) noexcept {
+  for (const auto& each : chunks) {
+    // acquire: see chunks.
+    io_source* chunk = each.load(std::memory_order_acquire);
+    if (chunk == nullptr) continue;
+    for (std::size_t i = 0; i < chunk_sources; ++i)
+      if (visit(chunk[i])) return true;
+  }
+  return false;
+}
+
+void io_source::end_registrations(std::uint8_t runtime) noexcept {
+  visit_all([runtime](io_source& each) {
+    std::uint8_t seen = runtime;
+    if (each.registered_with_.compare_exchange_strong(seen, nobody, std::memory_order_relaxed)) {
+      live_registrations.fetch_sub(1, std::memory_order_relaxed);
+      // Behind that: who is woken, or does not get to park, finds it unregistered.
+      each.signal(io_direction::read);
+      each.signal(io_direction::write);
+    }
+    return false;
+  });
 }
 
 std::int64_t io_source::registrations() noexcept {
@@ -167,16 +195,11 @@ std::int64_t io_source::registrations() noexcept {
 }
 
 bool io_source::anyone_waits() noexcept {
-  for (const auto& each : chunks) {
-    // acquire: see chunks.
-    const io_source* chunk = each.load(std::memory_order_acquire);
-    if (chunk == nullptr) continue;
-    for (std::size_t i = 0; i < chunk_sources; ++i) {
-      for (const auto& slot : chunk[i].slots_)
-        if (slot.load(std::memory_order_relaxed) > closed) return true;
-    }
-  }
-  return false;
+  return visit_all([](const io_source& each) {
+    return std::any_of(std::begin(each.slots_), std::end(each.slots_), [](const auto& slot) {
+      return slot.load(std::memory_order_relaxed) > closed;
+    });
+  });
 }
 
 }  // namespace weft::detail

@@ -21,7 +21,8 @@
 // Sources live in a table indexed by descriptor, in memory that is never freed, so an event that
 // was fetched before a close may always look at the slot; the generation in its tag tells it that
 // it came too late. A source is registered with the poller of the worker on which an operation
-// first waits, once for both directions.
+// first waits, once for both directions; when the runtime of that poller ends before the descriptor
+// does, the next operation that waits registers it again.
 
 #include "atomic.h"
 
@@ -82,13 +83,15 @@ class alignas(64) io_source {
   /// An end, an error or urgent data was reported: short reads prove nothing any more.
   [[nodiscard]] bool hung_up() const noexcept { return hung_up_.load(std::memory_order_relaxed); }
 
-  /// True for the one caller that has to register the source with a poller.
-  bool begin_registration() noexcept;
+  /// True for the one caller that has to register the source with a poller of this runtime.
+  bool begin_registration(std::uint8_t runtime) noexcept;
   /// The poller has refused it: the next operation that waits asks again.
   void abort_registration() noexcept;
   [[nodiscard]] bool registered() const noexcept {
-    return registered_.load(std::memory_order_relaxed);
+    return registered_with_.load(std::memory_order_relaxed) != nobody;
   }
+  /// The pollers of this runtime are about to go. What waits by them tries again, elsewhere.
+  static void end_registrations(std::uint8_t runtime) noexcept;
 
   static std::int64_t registrations() noexcept;
   /// Does an operation wait for any descriptor of the process? Looks at all of them.
@@ -96,7 +99,10 @@ class alignas(64) io_source {
 
  private:
   static constexpr std::uintptr_t empty = 0, ready = 1, closed = 2;
+  static constexpr std::uint8_t nobody = 0xff;  // no runtime has this number
 
+  template <class Visit>
+  static bool visit_all(Visit visit) noexcept;
   void signal(io_direction direction) noexcept;
   static void hand_out(std::uintptr_t was) noexcept;
 
@@ -115,8 +121,9 @@ class alignas(64) io_source {
   atomic<std::uint32_t> generation_{0};
   // Set by pollers, read by operations; relaxed: set before the slot, whose exchange publishes it.
   atomic<bool> hung_up_{false};
-  // Both directions may ask at once: exchange decides. Relaxed: no data hangs on it.
-  atomic<bool> registered_{false};
+  // The runtime whose poller reports it. Both directions may ask at once: a compare-exchange
+  // decides. Relaxed: no data hangs on it.
+  atomic<std::uint8_t> registered_with_{nobody};
   int fd_ = -1;
 };
 

@@ -147,6 +147,7 @@ scheduler::~scheduler() {
   stop_threads();
   // acquire: see push_remote. They are past their push and never wait.
   while (visitors_.load(std::memory_order_acquire) != 0) yield_thread();
+  io_source::end_registrations(index_);
   leave_process();
 }
 

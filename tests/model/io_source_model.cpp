@@ -223,7 +223,7 @@ const registered_model registration("IoSource", "TwoWhoRegister_OneDoes",
                                       io_source* source = io_source::open(fd, false);
                                       tally registered;
                                       const auto ask = [&] {
-                                        if (source->begin_registration()) registered.add(1);
+                                        if (source->begin_registration(1)) registered.add(1);
                                       };
 
                                       run_threads(ask, ask);
@@ -233,6 +233,33 @@ const registered_model registration("IoSource", "TwoWhoRegister_OneDoes",
                                       check(io_source::registrations() == 0,
                                             "a registration is left");
                                     });
+
+// The runtime whose poller would report it ends: who waits registers it anew, and only then is
+// there something to read.
+const registered_model poller_ends("IoSource",
+                                   "EndOfTheRuntimeThatPolls_MakesTheReaderRegisterAgain",
+                                   {.preemptions = 3, .immortal_blocks = 1}, [] {
+                                     constexpr std::uint8_t ending = 7;
+                                     scheduler runs;
+                                     io_source* source = io_source::open(fd, false);
+                                     check(source->begin_registration(ending), "somebody else has");
+                                     pipe bytes;
+                                     int result = 0;
+                                     outcome seen;
+                                     const auto reader =
+                                         spawn(read_one(source, bytes, result, seen));
+
+                                     run_threads([&] { runs.work(); },
+                                                 [&] {
+                                                   io_source::end_registrations(ending);
+                                                   while (!source->registered())
+                                                     detail::cpu_relax();
+                                                   deliver(bytes, source->tag());
+                                                 });
+                                     source->close();
+
+                                     check(result == 1, "nothing was read");
+                                   });
 
 // The table grows by chunks, which two may want to make at once.
 const registered_model table("IoSource", "TwoWhoOpenTheFirst_ShareAChunk",

@@ -841,5 +841,65 @@ TEST_P(TcpListener, CloseUnderAWaitingAccept_FailsIt) {
   });
 }
 
+// ---- Several runtimes ---------------------------------------------------------------------------
+
+/// Waits in vain, so that this runtime's poller knows the descriptor.
+template <class A>
+task<> wait_a_moment(A awaited) {
+  auto waiting = spawn(std::move(awaited));
+  co_await until_waiting(waiting);
+  waiting.cancel();
+  EXPECT_TRUE((co_await as_result(std::move(waiting))).cancelled());
+}
+
+TEST(TcpRuntimes, ListenerAndStreamOfAnEndedRuntime_GoOnInTheNext) {
+  tcp_listener listener = tcp_listener::bind("127.0.0.1:0");
+  std::optional<stream_pair> ends;
+  std::string received;
+
+  run([&]() -> task<> {
+    ends.emplace(co_await connected_pair());
+    co_await wait_a_moment(listener.accept());
+    co_await wait_a_moment(ends->near.readable());
+  });
+  EXPECT_EQ(take_ledger().registrations, 0);
+  run([&]() -> task<> {
+    auto accepting = spawn(listener.accept());
+    co_await until_waiting(accepting);
+    const auto connected = co_await tcp_stream::connect(listener.local_address());
+    EXPECT_TRUE((co_await accepting).is_open());
+    auto reading = spawn([](tcp_stream& from) { return read_to_end(from); }, std::ref(ends->near));
+    co_await until_waiting(reading);
+    co_await ends->far.write_all("later");
+    ends->far.close();
+    received = co_await reading;
+  });
+
+  EXPECT_EQ(received, "later");
+}
+
+TEST(TcpRuntimes, EndOfTheRuntimeThatPolls_LeavesWhoWaitsInAnother) {
+  runtime waits({.workers = 2});
+  std::optional<stream_pair> ends;
+  std::optional<join_handle<std::string>> reading;
+  {
+    runtime polls({.workers = 1});
+    polls.run([&]() -> task<> {
+      ends.emplace(co_await connected_pair());
+      co_await wait_a_moment(ends->near.readable());
+    });
+    waits.run([&]() -> task<> {
+      reading = spawn([](tcp_stream& from) { return read_to_end(from); }, std::ref(ends->near));
+      co_await until_waiting(*reading);
+    });
+  }
+
+  waits.run([&]() -> task<> {
+    co_await ends->far.write_all("later");
+    ends->far.close();
+    EXPECT_EQ(co_await *reading, "later");
+  });
+}
+
 }  // namespace
 }  // namespace weft

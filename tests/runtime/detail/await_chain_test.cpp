@@ -39,13 +39,13 @@ TEST(AwaitChain, Coroutine_KnowsWhereItWaitsAndWhoAwaitsIt) {
   frame.destroy();
 }
 
-TEST(AwaitChain, CoroutineThatHasNotBegun_IsKnownByItsCode) {
+TEST(AwaitChain, CoroutineThatHasNotBegun_IsKnownByItsPlace) {
   const auto frame = inner().release();
 
   const resume_point point = resume_point_of(frame.address());
 
-  EXPECT_EQ(point.await_site.line(), 0u);
-  EXPECT_THAT(point.text(), HasSubstr("+0x"));
+  EXPECT_LT(point.await_site.line(), line_of_the_await);
+  EXPECT_THAT(point.text(), AllOf(HasSubstr("inner() at "), HasSubstr("await_chain_test.cpp:")));
   frame.destroy();
 }
 
