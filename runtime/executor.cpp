@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
@@ -302,7 +303,8 @@ void executor_hop::resume_here(executor_job& self) noexcept {
   resume_elsewhere(*static_cast<executor_hop&>(self).task_);
 }
 
-bool runtime_hop::await_ready() const {
+bool runtime_hop::await_ready() {
+  if (std::exchange(awaited_, true)) throw_awaited_twice();
   assert(here.task != nullptr && "resume_on outside a weft task");
   if (scheduler::at(here.task->runtime).owner() != where_) {
     throw std::invalid_argument(

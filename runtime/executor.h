@@ -242,12 +242,13 @@ class [[nodiscard]] runtime_hop {
  public:
   explicit runtime_hop(runtime& where) noexcept : where_(&where) {}
 
-  bool await_ready() const;
+  bool await_ready();
   bool await_suspend(std::coroutine_handle<> waiter) noexcept;
   void await_resume() const;
 
  private:
   runtime* where_;
+  bool awaited_ = false;
 };
 
 /// This worker is about to stand still: somebody else should look at what it owns.

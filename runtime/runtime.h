@@ -156,7 +156,9 @@ class runtime {
   /// Of the runtime's clock, which is virtual in a test_runtime.
   [[nodiscard]] clock::time_point now() const noexcept;
 
-  /// Null restores the default: one line to standard error.
+  /// Called one at a time, on the thread that has something to report. Null restores the default:
+  /// one line to standard error, where also goes what is reported from inside of it. When this
+  /// returns the one before is not called any more.
   void set_exception_handler(std::function<void(const exception_context&)> handler);
 
   /// Cancels and awaits all tasks, again until none is left. False if the time-out passed first:

@@ -90,7 +90,7 @@ class [[nodiscard]] once_cell<T>::get_operation {
   get_operation(once_cell& cell, G&& make) : cell_(&cell), make_(std::forward<G>(make)) {}
 
   bool await_ready() {
-    if (making_) [[unlikely]]
+    if (std::exchange(awaited_, true)) [[unlikely]]
       detail::throw_awaited_twice();
     return cell_->is_made();
   }
@@ -105,6 +105,7 @@ class [[nodiscard]] once_cell<T>::get_operation {
  private:
   once_cell* cell_;
   F make_;
+  bool awaited_ = false;
   std::optional<task<T&>> making_;
 };
 

@@ -231,5 +231,9 @@ int main(int argc, char** argv) {
   line.number("--connections", "N", chosen.connections, {1, 1'000'000}, "default 1000");
   line.workers(chosen.workers, "threads of the server that run tasks");
   if (const auto code = line.parse(argc, argv, std::cout, std::cerr)) return *code;
+  if (chosen.seconds.count() <= 0) {
+    std::cerr << "weft-demo: --seconds: must be more than 0\n";
+    return tools::arguments::bad_usage;
+  }
   return tools::run_program("weft-demo", [&chosen] { return run(chosen); });
 }

@@ -114,6 +114,10 @@ int main(int argc, char** argv) {
   line.number("--count", "N", options.count, {0, count_max}, "looks (default 0: until it ends)");
   return run_program("weft-top", [&] {
     if (const auto code = line.parse(argc, argv, std::cout, std::cerr)) return *code;
+    if (options.interval.count() <= 0) {
+      std::cerr << "weft-top: --interval: must be more than 0\n";
+      return int{arguments::bad_usage};
+    }
     return run(options);
   });
 }

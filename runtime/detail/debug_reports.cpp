@@ -13,7 +13,7 @@
 namespace weft::detail {
 namespace {
 
-std::string describe(const std::exception_ptr& error) noexcept {
+std::string describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& known) {

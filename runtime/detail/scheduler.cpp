@@ -365,8 +365,16 @@ void scheduler::request_interrupt() noexcept {
 
 bool scheduler::deliver_interrupt() noexcept {
   if (!interrupt_requested_.exchange(false, std::memory_order_relaxed)) return false;
-  const spin_guard guard(interrupt_lock_);
-  return interruptible_ != nullptr && cancel(*interruptible_);
+  task_state* main = nullptr;
+  {
+    const spin_guard guard(interrupt_lock_);
+    main = interruptible_;
+    if (main == nullptr) return false;
+    add_handle(*main);
+  }
+  const bool woken = cancel(*main);  // may call what the user has given to a stop_token
+  drop_handle(*main);
+  return woken;
 }
 
 // ---- Shutdown -----------------------------------------------------------------------------------
@@ -611,19 +619,32 @@ std::int64_t scheduler::alive() const noexcept {
 
 // ---- Reports ------------------------------------------------------------------------------------
 
-void scheduler::set_exception_handler(std::function<void(const exception_context&)> handler) {
-  const std::lock_guard lock(handler_mutex_);
-  handler_ = std::move(handler);
+namespace {
+
+/// Whose handler this thread is in.
+thread_local constinit const scheduler* reporting = nullptr;
+
+}  // namespace
+
+void scheduler::set_exception_handler(exception_handler handler) {
+  auto next = std::make_shared<const exception_handler>(std::move(handler));
+  std::unique_lock lock(handler_mutex_, std::defer_lock);
+  if (reporting != this) lock.lock();  // nobody is in the old one any more
+  handler_.swap(next);
 }
 
 void scheduler::report(const exception_context& context) noexcept {
+  if (reporting == this) return print_report(context);  // from inside the handler
   const std::lock_guard lock(handler_mutex_);
-  if (!handler_) return print_report(context);
+  const auto handler = handler_;  // which it may replace
+  if (handler == nullptr || !*handler) return print_report(context);
+  const scheduler* const outer = std::exchange(reporting, this);
   try {
-    handler_(context);
+    (*handler)(context);
   } catch (...) {  // a handler that fails must not take the runtime down: its report goes to stderr
     print_report(context);
   }
+  reporting = outer;
 }
 
 }  // namespace weft::detail

@@ -99,7 +99,7 @@ class scheduler {
   void leave() noexcept;
   void leave_process() noexcept;
 
-  /// Whom request_interrupt() cancels. Null: nobody any more, and no worker is about to.
+  /// Whom request_interrupt() cancels; null: nobody any more.
   void set_interruptible(task_state* main) noexcept;
   /// A worker cancels that task soon. Any thread, async-signal-safe.
   void request_interrupt() noexcept;
@@ -170,8 +170,10 @@ class scheduler {
     return destroying_.load(std::memory_order_relaxed);
   }
 
-  void set_exception_handler(std::function<void(const exception_context&)> handler);
-  /// Calls into one handler are serialised. Never throws; any thread.
+  using exception_handler = std::function<void(const exception_context&)>;
+  void set_exception_handler(exception_handler handler);
+  /// Calls into one handler are serialised; what is reported from inside it is printed. Never
+  /// throws; any thread.
   void report(const exception_context& context) noexcept;
 
   /// Pins each live task of this runtime; the caller drops the handles.
@@ -271,7 +273,7 @@ class scheduler {
   static constexpr std::int64_t round_begins = std::int64_t{1} << 40;
 
   os_mutex handler_mutex_;
-  std::function<void(const exception_context&)> handler_;  // guarded by handler_mutex_
+  std::shared_ptr<const exception_handler> handler_;  // guarded by handler_mutex_
 
   std::vector<os_thread> threads_;
 };

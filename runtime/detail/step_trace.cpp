@@ -10,6 +10,7 @@
 #include <new>
 #include <string_view>
 #include <system_error>
+#include <unordered_set>
 #include <utility>
 
 #include <fcntl.h>
@@ -92,10 +93,18 @@ void step_trace::add(unsigned worker, std::uint64_t begin, std::uint64_t end,
     const task_extra* const extra = find_extra(task);
     const std::uint64_t id = extra == nullptr ? 0 : extra->id;
     if (extra != nullptr && !extra->name.empty()) into.names.try_emplace(id, extra->name);
+    if (into.names.size() > 2 * steps_max_) forget_names(into);  // seldom: it takes as many again
     if (into.steps.size() == steps_max_) into.steps.pop_front();
     into.steps.push_back({.begin = begin, .end = end, .task = id, .from = from});
   } catch (const std::bad_alloc&) {  // left out
   }
+}
+
+/// Of tasks whose steps have made room.
+void step_trace::forget_names(row& of) {
+  std::unordered_set<std::uint64_t> shown;
+  for (const step& each : of.steps) shown.insert(each.task);
+  std::erase_if(of.names, [&](const auto& named) { return !shown.contains(named.first); });
 }
 
 void step_trace::write() const {

@@ -20,7 +20,7 @@ struct task_state;
 class step_trace {
  public:
   /// Creates the file; throws std::system_error that names it. `process` may be empty. A worker
-  /// keeps the last `steps_max` steps: 40 MiB.
+  /// keeps the last `steps_max` steps, 40 MiB, and at most twice as many names of tasks.
   step_trace(std::string path, std::string process, unsigned workers,
              std::size_t steps_max = std::size_t{1} << 20);
   /// Writes it. A failure is told to standard error.
@@ -46,6 +46,7 @@ class step_trace {
     std::unordered_map<std::uint64_t, std::string> names;  // of tasks that were given one
   };
 
+  static void forget_names(row& of);
   void write() const;
   void write_row(std::string& text, std::size_t worker) const;
   void put(const std::string& text) const;

@@ -446,6 +446,19 @@ task<std::thread::id> thread_of(thread_pool_executor& pool) {
   co_return co_await asked;
 }
 
+TEST_P(ResumeOn, HopAwaitedTwice_IsRefused) {
+  run([]() -> task<> {
+    thread_pool_executor pool(1);
+    auto there = resume_on(pool);
+    auto back = resume_on(runtime::current());
+    co_await there;
+    co_await back;
+
+    EXPECT_THROW(co_await there, invalid_state_error);
+    EXPECT_THROW(co_await back, invalid_state_error);
+  });
+}
+
 TEST_P(ResumeOn, Executor_MovesTheTaskUntilItsNextSuspension) {
   run([]() -> task<> {
     thread_pool_executor pool(1);

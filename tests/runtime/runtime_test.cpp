@@ -827,6 +827,47 @@ TEST(ExceptionHandler, HandlerThatThrows_DoesNotTakeTheRuntimeDown) {
   EXPECT_EQ(rt.run(seven_after_a_yield()), 7);
 }
 
+// What it destroys may have something to report as well.
+TEST(ExceptionHandler, ReportFromInside_IsPrintedNotHandled) {
+  runtime rt({.workers = 2});
+  std::optional<join_handle<>> failed = rt.spawn([]() -> task<> {
+    throw std::runtime_error("nobody asks");
+    co_return;
+  });
+  while (!failed->done()) std::this_thread::yield();
+  std::atomic<int> calls{0};
+  rt.set_exception_handler([&](const exception_context&) {
+    ++calls;
+    failed.reset();
+  });
+
+  ::testing::internal::CaptureStderr();
+  rt.call_soon([] { throw std::runtime_error("callback"); });
+  while (calls == 0) std::this_thread::yield();
+  rt.shutdown(10s);
+
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("nobody asks"));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(ExceptionHandler, HandlerThatReplacesItself_LivesUntilItReturns) {
+  runtime rt({.workers = 2});
+  std::atomic<int> calls{0};
+  auto token = std::make_shared<int>(7);
+  rt.set_exception_handler([&, token](const exception_context&) {
+    rt.set_exception_handler([&](const exception_context&) { calls += 10; });
+    calls += *token == 7 ? 1 : 100;
+  });
+  token.reset();
+
+  rt.call_soon([] { throw std::runtime_error("callback"); });
+  while (calls < 1) std::this_thread::yield();
+  rt.call_soon([] { throw std::runtime_error("callback"); });
+  while (calls < 11) std::this_thread::yield();
+
+  EXPECT_EQ(calls, 11);
+}
+
 TEST(ExceptionHandler, Calls_AreSerialised) {
   runtime rt({.workers = 4});
   std::atomic<int> inside{0};

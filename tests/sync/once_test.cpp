@@ -41,6 +41,19 @@ TEST_P(OnceCell, Value_IsMadeByOneForAll) {
   });
 }
 
+TEST_P(OnceCell, OperationAwaitedTwice_IsRefused) {
+  run([]() -> task<> {
+    once_cell<int> cell;
+    auto makes = cell.get_or_init([] { return 1; });
+    EXPECT_EQ(co_await makes, 1);
+    auto finds = cell.get_or_init([] { return 2; });
+    EXPECT_EQ(co_await finds, 1);
+
+    EXPECT_THROW((void)co_await makes, invalid_state_error);
+    EXPECT_THROW((void)co_await finds, invalid_state_error);
+  });
+}
+
 TEST_P(OnceCell, PlainFunction_MayMakeTheValue) {
   run([]() -> task<> {
     once_cell<int> cell;

@@ -147,15 +147,18 @@ TEST(RunCommand, UnknownName_IsNamedBesideThoseThatExist) {
 TEST(Commands, BadArguments_AreNamed) {
   const finished_program run = run_program(command("run"), {"--wrong"});
   const finished_program test = run_program(command("test"), {"--preset", "wrong"});
+  const finished_program setup = run_program(command("setup"), {"--wrong"});
 
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_TRUE(contains(run.errors, "--wrong")) << run.errors;
   EXPECT_EQ(test.exit_code, 2);
   EXPECT_TRUE(contains(test.errors, "wrong")) << test.errors;
+  EXPECT_EQ(setup.exit_code, 2);
+  EXPECT_TRUE(contains(setup.errors, "--wrong")) << setup.errors;
 }
 
 TEST(Commands, Help_IsPrintedAndSucceeds) {
-  for (const char* const name : {"run", "test"}) {
+  for (const char* const name : {"run", "test", "setup"}) {
     const finished_program ended = run_program(command(name), {"--help"});
     EXPECT_EQ(ended.exit_code, 0);
     EXPECT_TRUE(ended.out.starts_with("usage: tools/")) << ended.out;

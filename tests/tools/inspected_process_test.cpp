@@ -233,6 +233,13 @@ TEST_F(Top, ProgramThatEnds_EndsItToo) {
   EXPECT_THAT(top.errors(), StartsWith("weft-top: "));
 }
 
+TEST_F(Top, NoPauseBetweenLooks_IsRefused) {
+  const finished_program ended = run_program("weft-top", {"--interval", "0", "1"});
+
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.errors, "weft-top: --interval: must be more than 0\n");
+}
+
 TEST_F(Top, Signal_EndsIt) {
   const runtime rt({.workers = 1, .inspectable = true});
   running_program top("weft-top", {"--interval", "0.02", this_process()});

@@ -477,6 +477,13 @@ TEST_F(Load, Sigint_EndsTheRunAndShowsItsResults) {
 
 // ---- weft-demo ----------------------------------------------------------------------------------
 
+TEST(Demo, NoTimeAtAll_IsRefused) {
+  const finished_program ended = run_program("weft-demo", {"--seconds", "0"});
+
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.errors, "weft-demo: --seconds: must be more than 0\n");
+}
+
 TEST_F(Demo, Run_PrintsOneTable) {
   const finished_program ended =
       run_program("weft-demo", {"--seconds", "0.3", "--connections", "20"});

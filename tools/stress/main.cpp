@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 #include <random>
 #include <stdexcept>
@@ -100,6 +101,9 @@ void complete(command_line& chosen, const std::string& program) {
   session.replay = program + " --workload " + chosen.workload + " --workers " +
                    std::to_string(session.workers) + " --seconds " + seconds + " --seed " +
                    std::to_string(session.seed) + " --chaos " + std::to_string(session.chaos) +
+                   (session.patience == session_options().patience
+                        ? ""
+                        : " --patience " + std::to_string(session.patience.count() / 1000)) +
                    (chosen.planted.empty() ? "" : " --plant " + chosen.planted);
 }
 
@@ -127,7 +131,10 @@ int stress_main(int argc, char** argv, std::vector<workload_entry> workloads) {
   expect_interruption();
   command_line chosen;
   chosen.session.workloads = std::move(workloads);
-  tools::arguments line("weft-stress", "Uses the library hard and checks that its promises hold.");
+  // Programs with workloads of their own are called otherwise.
+  const std::string program =
+      argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "weft-stress";
+  tools::arguments line(program, "Uses the library hard and checks that its promises hold.");
   add_options(line, chosen);
   if (const auto code = line.parse(argc, argv, std::cout, std::cerr)) return *code;
   if (chosen.lists_workloads || chosen.lists_plants) {
@@ -135,14 +142,14 @@ int stress_main(int argc, char** argv, std::vector<workload_entry> workloads) {
     return 0;
   }
   try {
-    complete(chosen, "weft-stress");
+    complete(chosen, program);
   } catch (const std::invalid_argument& error) {
-    std::cerr << "weft-stress: " << error.what() << " (try weft-stress --help)\n";
+    std::cerr << program << ": " << error.what() << " (try " << program << " --help)\n";
     return tools::arguments::bad_usage;
   }
   announce(chosen.session);
   return tools::run_program(
-      "weft-stress", [&chosen] { return run_session(chosen.session) ? 0 : tools::exit_failed; });
+      program, [&chosen] { return run_session(chosen.session) ? 0 : tools::exit_failed; });
 }
 
 }  // namespace weft::stress

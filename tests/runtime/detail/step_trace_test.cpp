@@ -25,6 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -87,9 +88,10 @@ TEST_P(StepTrace, EachStep_IsAnEventOfItsWorkerWithTaskAndPlace) {
     EXPECT_THAT(lines, Contains(HasSubstr("\"worker " + std::to_string(i) + '"')));
   EXPECT_THAT(file.steps(), SizeIs(steps));
   EXPECT_THAT(file.steps(), Contains(HasSubstr(R"("name":"the \"named\" one")")).Times(3));
+  // The first step of the named one begins in what keeps its function.
   EXPECT_THAT(
       file.steps(),
-      Contains(AllOf(HasSubstr("yield_twice"), HasSubstr("step_trace_test.cpp:"))).Times(6));
+      Contains(AllOf(HasSubstr("yield_twice"), HasSubstr("step_trace_test.cpp:"))).Times(8));
 }
 
 TEST(StepTraceOfOneWorker, OldestSteps_MakeRoom) {
@@ -106,6 +108,25 @@ TEST(StepTraceOfOneWorker, OldestSteps_MakeRoom) {
   ASSERT_THAT(steps, SizeIs(3));
   EXPECT_THAT(steps.front(), HasSubstr(R"("dur":2.000)"));
   EXPECT_THAT(steps.back(), HasSubstr(R"("dur":4.000)"));
+}
+
+// Names are kept for the steps that are shown.
+TEST(StepTraceOfOneWorker, NamesOfManyTasks_MakeRoomToo) {
+  const trace_file file;
+  {
+    step_trace trace(file.path(), "", 1, 2);
+    weft::run([&]() -> task<> {
+      for (int i = 0; i < 50; ++i) {
+        const auto named = spawn({.name = "number " + std::to_string(i)}, yield_twice);
+        trace.add(0, 1, 2, {}, *named.state());
+        trace.add(0, 1, 2, {}, *named.state());
+      }
+      co_return;
+    });
+  }
+
+  EXPECT_THAT(file.steps(), SizeIs(2));
+  EXPECT_THAT(file.steps(), Each(HasSubstr(R"("name":"number 49")")));
 }
 
 TEST(StepTraceOfOneWorker, FileThatCannotBeMade_IsNamed) {
