@@ -477,7 +477,7 @@ TEST_F(Load, Sigint_EndsTheRunAndShowsItsResults) {
 
 // ---- weft-demo ----------------------------------------------------------------------------------
 
-TEST(Demo, NoTimeAtAll_IsRefused) {
+TEST_F(Demo, NoTimeAtAll_IsRefused) {
   const finished_program ended = run_program("weft-demo", {"--seconds", "0"});
 
   EXPECT_EQ(ended.exit_code, 2);
