@@ -52,6 +52,7 @@ struct case_traits {
   bool waits = true;                  // else it is over at once, or nobody can tell
   bool has_virtual_time = true;       // else it needs a real clock
   std::size_t rounds = 160;           // of a race
+  std::size_t blocking_threads_max = runtime_options().max_blocking_threads;
 };
 
 /// `co_await how(operation)`: as it is.

@@ -505,8 +505,8 @@ inline void expect_nothing_left() {
 /// Calls `play`, a coroutine of some plans, until `rounds` were played or one has failed; on a
 /// runtime with so many workers, 0 for one in virtual time.
 template <class F>
-void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
-                 std::mt19937_64& random, F play) {
+void play_rounds(const case_traits& traits, std::size_t workers, std::size_t rounds,
+                 std::size_t at_once, std::mt19937_64& random, F play) {
   const auto all = [&]() -> task<> {
     for (std::size_t round = 0; round < rounds && !::testing::Test::HasFailure();) {
       std::vector<round_plan> plans;
@@ -519,7 +519,8 @@ void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
   if (workers == 0) {
     test_runtime().run(on_the_first);
   } else {
-    weft::run(on_the_first, {.workers = workers});
+    weft::run(on_the_first,
+              {.workers = workers, .max_blocking_threads = traits.blocking_threads_max});
   }
   expect_nothing_left();
 }
@@ -545,22 +546,24 @@ inline void play_all(const cancellation_cell& cell) {
       const std::size_t completed = co_await play_races(cell, plans, other);
       request.learn(completed > 0);
     };
-    if (cell.who == asker::another_worker) return play_rounds(4, rounds, at_once, random, race);
-    play_rounds(1, rounds / 2, at_once, random, race);
-    return play_rounds(4, rounds / 2, at_once, random, race);
+    if (cell.who == asker::another_worker)
+      return play_rounds(traits, 4, rounds, at_once, random, race);
+    play_rounds(traits, 1, rounds / 2, at_once, random, race);
+    return play_rounds(traits, 4, rounds / 2, at_once, random, race);
   }
   const auto one = [&](const std::vector<round_plan>& plans) {
     return play(cell, plans.front(), other);
   };
   constexpr std::size_t rounds = 8;  // each of the orders that round_plan knows
   if (cell.who == asker::same_worker && traits.has_virtual_time)
-    play_rounds(0, rounds, 1, random, one);
-  if (cell.who != asker::another_worker) play_rounds(1, rounds, 1, random, one);
-  if (cell.who != asker::same_worker) play_rounds(4, rounds, 1, random, one);
+    play_rounds(traits, 0, rounds, 1, random, one);
+  if (cell.who != asker::another_worker) play_rounds(traits, 1, rounds, 1, random, one);
+  if (cell.who != asker::same_worker) play_rounds(traits, 4, rounds, 1, random, one);
 }
 
 inline void play_all(const limit_cell& cell) {
   using namespace std::chrono_literals;
+  const case_traits& traits = cell.subject.traits;
   std::mt19937_64 random = random_for(limit_name({cell, 0}));
   meeting_point limit(100us);
   const auto one = [&](std::vector<round_plan> plans) -> task<> {
@@ -570,8 +573,8 @@ inline void play_all(const limit_cell& cell) {
     limit.learn(completed);
   };
   if (cell.when == limit_moment::race)
-    return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, 1, random, one);
-  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, 1, random, one);
+    return play_rounds(traits, 4, (traits.rounds + 3) / 4, 1, random, one);
+  play_rounds(traits, traits.has_virtual_time ? 0 : 1, 8, 1, random, one);
 }
 
 }  // namespace weft::testing
