@@ -447,6 +447,28 @@ TEST_P(Server, CancelledServeForever_StopsAccepting) {
   });
 }
 
+TEST_P(Server, SecondServeForever_WaitsForTheEndThatTheFirstOneMakes) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(echoing.local_address());
+    co_await until([&] { return echoing.connections() == 1; });
+    auto first = spawn(echoing.serve_forever());
+    auto second = spawn(echoing.serve_forever());
+    co_await until_waiting(first);
+    co_await until_waiting(second);
+
+    first.cancel();
+    const ending of_first = co_await end_of(first);
+    const bool early = second.done();
+    client.close();
+    const ending of_second = co_await end_of(second);
+
+    EXPECT_EQ(of_first, ending::cancelled);
+    EXPECT_FALSE(early);
+    EXPECT_EQ(of_second, ending::value);
+  });
+}
+
 TEST_P(Server, EndOfTheProgram_EndsServerAndConnections) {
   run([]() -> task<> {
     server echoing = start_server(echo_lines, "127.0.0.1:0");

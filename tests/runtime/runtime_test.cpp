@@ -530,6 +530,21 @@ TEST_P(Runtime, Shutdown_OfAQuietRuntimeIsTrueAgainAndAgain) {
   EXPECT_TRUE(rt.shutdown(1s));
 }
 
+TEST_P(Runtime, Shutdown_LeavesARuntimeThatTakesTasks) {
+  runtime rt({.workers = GetParam()});
+  auto before = rt.spawn([]() -> task<> { co_await sleep(24h); });
+  EXPECT_TRUE(rt.shutdown(10s));
+  auto after = rt.spawn([]() -> task<int> {
+    co_await yield();
+    co_return 7;
+  });
+
+  const int value = rt.run([&]() -> task<int> { co_return co_await after; });
+
+  EXPECT_TRUE(before.cancelled());
+  EXPECT_EQ(value, 7);
+}
+
 TEST_P(Run, ShutdownOnAWorker_IsRefused) {
   run([]() -> task<> {
     EXPECT_THROW(runtime::current().shutdown(1s), std::logic_error);
