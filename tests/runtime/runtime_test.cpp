@@ -523,6 +523,23 @@ TEST_P(Runtime, RuntimeDestroyedWhileBusy_LeavesNothing) {
   EXPECT_EQ(take_ledger().tasks, 0);
 }
 
+TEST_P(Runtime, RuntimeDestroyedOnAnotherThread_LeavesNothing) {
+  auto token = std::make_shared<int>();
+  auto rt = std::make_unique<runtime>(runtime_options{.workers = GetParam()});
+  for (int i = 0; i < 100; ++i) {
+    rt->spawn([](std::shared_ptr<int>) -> task<> {
+        for (;;) co_await sleep(10us);
+      }(token))
+        .detach();
+  }
+  rt->run([]() -> task<> { co_await sleep(100us); });
+
+  std::thread([&] { rt.reset(); }).join();
+
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_EQ(take_ledger().tasks, 0);
+}
+
 TEST_P(Runtime, Shutdown_OfAQuietRuntimeIsTrueAgainAndAgain) {
   runtime rt({.workers = GetParam()});
 
