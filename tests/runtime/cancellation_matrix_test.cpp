@@ -1256,7 +1256,11 @@ class posts_only final : public executor {
 
 /// One that cannot take a job back skips it when its turn comes: the wait is as long, and no call.
 struct run_in_own_executor_queued : blocking_case {
-  static constexpr case_traits traits = goes_on;
+  static constexpr case_traits traits{.ends_when_cancelled = false,
+                                      .throws_at_its_end = true,
+                                      .completed_in_one_step = false,
+                                      .has_virtual_time = false,
+                                      .rounds = 80};
   std::atomic<int> ran{0};
   posts_only own;
   future<void> before = own.submit([kept = work] { kept->gate.wait(); });

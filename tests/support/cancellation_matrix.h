@@ -250,8 +250,7 @@ class cancelled_attempt {
                           (plan_.virtual_time || !cell_.subject.completed_by_time);
     if (cell_.when == moment::after || (in_order && !plan_.cancel_first))
       EXPECT_TRUE(completed) << "the request came after the completion";
-    if ((asked_before_completion() || (in_order && plan_.cancel_first)) &&
-        traits().ends_when_cancelled && traits().throws_when_cancelled)
+    if ((asked_before_completion() || (in_order && plan_.cancel_first)) && traits().obeys())
       EXPECT_FALSE(completed) << "the request came before the completion";
     if (!completed) EXPECT_EQ(kept_.requests_later, 0) << "one request was delivered twice";
     if (completed && !traits().passes_requests_on)
@@ -402,8 +401,7 @@ inline void judge(const limit_cell& cell, const round_plan& plan, const record& 
   if (cell.when == limit_moment::after || (in_one_step && !plan.cancel_first))
     EXPECT_TRUE(completed) << "the limit came after the completion";
   const bool early = cell.when == limit_moment::before || (in_one_step && plan.cancel_first);
-  if (early && traits.ends_when_cancelled && traits.throws_when_cancelled)
-    EXPECT_FALSE(completed) << "the limit came before the completion";
+  if (early && traits.obeys()) EXPECT_FALSE(completed) << "the limit came before the completion";
   EXPECT_EQ(kept.requests_later, 0) << "the limit has left a request";
 }
 
