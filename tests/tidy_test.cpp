@@ -287,14 +287,18 @@ TEST(TestNames, Project_SaysWhatIsTested) {
 TEST(Tables, TestThatDoesNotExist_IsReported) {
   const auto tree =
       tree_of({{"tests/sync/a_test.cpp", "TEST(Event, Set_WakesAll) {\n"},
+               {"tests/model/a_model.cpp",
+                "const registered_model a(\n    \"Rescue\", \"Task_Runs\", {}, [] {\n"},
                {"tests/A.md",
                 "`sync/a_test.cpp: Event.Set_WakesAll`, `Event.*`, `Event.Gone_IsGone`\n"
                 "`sync/b_test.cpp: Event.Set_WakesAll`\n"
-                "`Event.Set_WakesAll` of no file\n"}});
+                "`Event.Set_WakesAll` of no file\n"
+                "`model/a_model.cpp: Rescue.Task_Runs`, `Rescue.*`, `Rescue.Gone_IsGone`\n"}});
 
   EXPECT_THAT(named_tests_that_do_not_exist(tree, "tests/A.md"),
               ElementsAre("tests/A.md:1: Event.Gone_IsGone is not in tests/sync/a_test.cpp",
-                          HasSubstr("tests/A.md:2"), HasSubstr("tests/A.md:3")));
+                          HasSubstr("tests/A.md:2"), HasSubstr("tests/A.md:3"),
+                          "tests/A.md:4: Rescue.Gone_IsGone is not in tests/model/a_model.cpp"));
 }
 
 TEST(Tables, ProjectNamesTests_ThatExist) {

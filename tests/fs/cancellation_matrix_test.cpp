@@ -1,15 +1,18 @@
 #include "cancellation_matrix.h"
 
 #include "disk.h"
+#include "replaced_descriptor.h"
 #include <weft/fs/directory.h>
 #include <weft/fs/file.h>
 #include <weft/fs/path_operations.h>
+#include <weft/fs/stdio.h>
 #include <weft/fs/temp.h>
 #include <weft/fs/watch.h>
 #include <weft/fs/whole_file.h>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +24,9 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace weft::testing {
 namespace {
@@ -364,6 +370,34 @@ struct read_directory_next {
   void check(bool completed) { EXPECT_EQ(got, completed ? path : ""); }
 };
 
+/// A directory comes before what it holds.
+struct walk_next {
+  static constexpr case_traits traits = over_at_once;
+  scratch_folder folder;
+  std::string path = folder / "a";
+  std::string got;
+
+  task<> set_up() {
+    std::filesystem::create_directory(path);
+    (void)folder.with("a/b", "x");
+    co_return;
+  }
+  task<> attempt(auto how) {
+    auto entries = fs::walk(folder.path());
+    auto entry = co_await how(entries.next());
+    if (entry) got = entry->path().string();
+  }
+  void check(bool completed) { EXPECT_EQ(got, completed ? path : ""); }
+};
+
+struct begin_to_watch : on_the_pool {
+  std::optional<fs::watcher> got;
+
+  begin_to_watch() : on_the_pool(call::watch_create) {}
+  task<> attempt(auto how) { got.emplace(co_await how(fs::watch(folder.path()))); }
+  void check(bool completed) { EXPECT_EQ(got.has_value(), completed); }
+};
+
 /// The kernel completes it. A change that was not taken is the next one.
 struct watch_next {
   static constexpr case_traits traits{
@@ -381,6 +415,124 @@ struct watch_next {
     EXPECT_TRUE(got.has_value());
     EXPECT_EQ(got.value_or(fs::change{}).name, "new");
     EXPECT_EQ(got.value_or(fs::change{}).kind, fs::change_kind::created);
+  }
+};
+
+// ---- Standard streams ---------------------------------------------------------------------------
+
+/// A pipe in the place of a standard stream; its other end is the test's.
+class standard_pipe {
+ public:
+  explicit standard_pipe(int which)
+      : other_(ends_[which == 0 ? 1 : 0]), replaced_(which, ends_[which == 0 ? 0 : 1]) {
+    ::fcntl(other_, F_SETFL, O_NONBLOCK);
+  }
+  standard_pipe(const standard_pipe&) = delete;
+  standard_pipe& operator=(const standard_pipe&) = delete;
+  ~standard_pipe() { close(); }
+
+  [[nodiscard]] int other_end() const { return other_; }
+  void close() {
+    if (other_ >= 0) ::close(other_);
+    other_ = -1;
+  }
+
+ private:
+  static std::array<int, 2> make() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    return ends;
+  }
+
+  std::array<int, 2> ends_ = make();
+  int other_;
+  replaced_descriptor replaced_;
+};
+
+/// The kernel completes these.
+constexpr case_traits by_the_kernel{.completed_in_one_step = false, .rounds = 80};
+
+struct standard_input_read_some {
+  static constexpr case_traits traits = by_the_kernel;
+  standard_pipe pipe{0};
+  fs::standard_input input;
+  std::string got;
+
+  task<> attempt(auto how) { got = co_await how(read()); }
+  void complete() { EXPECT_EQ(::write(pipe.other_end(), "abc", 3), 3); }
+  /// Nothing is lost and nothing comes twice.
+  task<> check(bool completed) {
+    EXPECT_EQ(got.empty(), !completed);
+    pipe.close();
+    const std::string more = co_await read();
+    const std::string rest = co_await read();
+    EXPECT_EQ(got + more + rest, "abc");
+  }
+  task<std::string> read() {
+    std::array<char, 2> buffer{};
+    const std::size_t count = co_await input.read_some(buffer);
+    co_return std::string(buffer.data(), count);
+  }
+};
+
+/// A full pipe, which somebody else empties. In the place of standard error, another name for the
+/// same: standard output is where the test says what has failed.
+struct standard_writing {
+  static constexpr case_traits traits = by_the_kernel;
+  standard_pipe pipe{2};
+  fs::standard_error output;
+  std::string before, after;
+
+  task<> set_up() {
+    const int flags = ::fcntl(2, F_GETFL);
+    ::fcntl(2, F_SETFL, flags | O_NONBLOCK);
+    const std::string bytes(4096, '<');
+    while (::write(2, bytes.data(), bytes.size()) > 0) before += bytes;
+    ::fcntl(2, F_SETFL, flags);
+    co_return;
+  }
+  void complete() { read_up_to(before.size()); }
+
+ protected:
+  /// All that is in the pipe.
+  void read_the_rest() {
+    read_up_to(std::string::npos);
+    EXPECT_TRUE(after.starts_with(before));
+    after.erase(0, before.size());
+  }
+
+ private:
+  void read_up_to(std::size_t size) {
+    std::string buffer(65536, '\0');
+    while (after.size() < size) {
+      const std::size_t next = std::min(buffer.size(), size - after.size());
+      const ssize_t count = ::read(pipe.other_end(), buffer.data(), next);
+      if (count <= 0) return;
+      after.append(buffer, 0, static_cast<std::size_t>(count));
+    }
+  }
+};
+
+struct standard_output_write_some : standard_writing {
+  std::size_t taken = 0;
+
+  task<> attempt(auto how) { taken = co_await how(output.write_some("abc")); }
+  void check(bool completed) {
+    read_the_rest();
+    EXPECT_EQ(taken > 0, completed);
+    EXPECT_EQ(after, std::string_view("abc").substr(0, taken));
+  }
+};
+
+/// A part may have gone; it is the beginning.
+struct standard_output_write_all : standard_writing {
+  const std::string bytes = std::string(20'000, '(') + std::string(20'000, ')');
+
+  task<> attempt(auto how) { co_await how(output.write_all(bytes)); }
+  void check(bool completed) {
+    read_the_rest();
+    if (completed) EXPECT_EQ(after.size(), bytes.size());
+    EXPECT_TRUE(bytes.starts_with(after));
   }
 };
 
@@ -414,7 +566,12 @@ const std::vector<matrix_case>& cases() {
       case_of<create_temp_directory>("TempDirectory"),
       case_of<remove_temp_directory>("TempDirectoryRemove"),
       case_of<read_directory_next>("ReadDirectory"),
-      case_of<watch_next>("Watch"),
+      case_of<walk_next>("Walk"),
+      case_of<begin_to_watch>("Watch"),
+      case_of<watch_next>("WatchNext"),
+      case_of<standard_input_read_some>("StandardInputReadSome"),
+      case_of<standard_output_write_some>("StandardOutputWriteSome"),
+      case_of<standard_output_write_all>("StandardOutputWriteAll"),
   };
   return all;
 }

@@ -1,4 +1,5 @@
 #include "disk.h"
+#include "replaced_descriptor.h"
 #include <weft/fs/stdio.h>
 #include <weft/net/buffered.h>
 
@@ -20,25 +21,6 @@ namespace {
 
 static_assert(async_reader<fs::standard_input> && async_writer<fs::standard_output> &&
               async_writer<fs::standard_error>);
-
-/// While it lives, a descriptor of the process is another one.
-class replaced_descriptor {
- public:
-  replaced_descriptor(int which, int with) : which_(which), before_(::dup(which)) {
-    ::dup2(with, which);
-    ::close(with);
-  }
-  ~replaced_descriptor() {
-    ::dup2(before_, which_);
-    ::close(before_);
-  }
-  replaced_descriptor(const replaced_descriptor&) = delete;
-  replaced_descriptor& operator=(const replaced_descriptor&) = delete;
-
- private:
-  int which_;
-  int before_;
-};
 
 /// Not on the virtual clock: others write and read.
 class StandardStreams : public ::testing::TestWithParam<std::size_t> {

@@ -1,6 +1,7 @@
 #include "cancellation_matrix.h"
 
 #include "loopback.h"
+#include "named_pipe.h"
 #include <weft/net/address.h>
 #include <weft/net/buffered.h>
 #include <weft/net/detail/connection_operations.h>
@@ -10,9 +11,11 @@
 #include <weft/net/pipe.h>
 #include <weft/net/process.h>
 #include <weft/net/resolve.h>
+#include <weft/net/sendfile.h>
 #include <weft/net/server.h>
 #include <weft/net/tcp.h>
 #include <weft/net/udp.h>
+#include <weft/net/unix.h>
 #include <weft/runtime/detail/sys.h>
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/signal_set.h>
@@ -20,11 +23,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +38,7 @@
 #include <utility>
 #include <vector>
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -182,6 +189,24 @@ struct stream_write_parts : writing_all {
   task<> attempt(auto how) {
     const std::array<byte_view, 2> parts{next(10'000), next(count).substr(10'000)};
     co_await how(ends->near.write_all(parts));
+  }
+};
+
+/// A file that holds what there is to write, for all rounds.
+int file_to_send() {
+  static const int file = [] {
+    const int fd = ::memfd_create("bytes to write", MFD_CLOEXEC);
+    const std::string& all = bytes_to_write();
+    EXPECT_EQ(::write(fd, all.data(), all.size()), static_cast<ssize_t>(all.size()));
+    return fd;
+  }();
+  return file;
+}
+
+struct stream_sendfile : writing_all {
+  task<> attempt(auto how) {
+    const std::uint64_t sent = co_await how(sendfile(ends->near, file_to_send(), accepted, count));
+    EXPECT_EQ(sent, count);
   }
 };
 
@@ -404,6 +429,141 @@ struct datagram_send_many : datagram_sending {
   }
 };
 
+/// A receiver whose queue is full, known by its name. A timer looks for room.
+struct local_datagram_send_to {
+  static constexpr case_traits traits = by_others;
+  std::string name = next_name();
+  int receiver = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  std::optional<unix_datagram> near;
+  std::size_t queued = 0;
+  bool sent = false;
+
+  static std::string next_name() {
+    static int count = 0;
+    return "@weft-matrix-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+  }
+  task<> set_up() {
+    const socket_address at = socket_address::from_path(name);
+    EXPECT_EQ(::bind(receiver, at.data(), at.size()), 0);
+    while (fill(at) > 0) {
+    }
+    near.emplace(unix_datagram::unbound());
+    co_return;
+  }
+  /// Each sender has a bound of its own as well.
+  std::size_t fill(const socket_address& at) {
+    const int sender = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    std::size_t count = 0;
+    while (::sendto(sender, "before", 6, MSG_NOSIGNAL, at.data(), at.size()) == 6) ++count;
+    ::close(sender);
+    queued += count;
+    return count;
+  }
+  task<> attempt(auto how) {
+    co_await how(near->send_to("after", name));
+    sent = true;
+  }
+  void complete() {
+    std::array<char, 64> buffer{};
+    for (; queued > 0; --queued)
+      EXPECT_EQ(::recv(receiver, buffer.data(), buffer.size(), MSG_DONTWAIT), 6);
+  }
+  void check(bool completed) {
+    std::array<char, 64> buffer{};
+    EXPECT_EQ(sent, completed);
+    const ssize_t arrived = ::recv(receiver, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    EXPECT_EQ(arrived, completed ? 5 : -1);
+    near.reset();
+    ::close(receiver);
+  }
+};
+
+// ---- Descriptors --------------------------------------------------------------------------------
+
+/// Two ends of a local connection, and a descriptor that goes over it with a byte.
+struct passing_descriptors {
+  static constexpr case_traits traits = by_the_kernel;
+  static constexpr std::array<int, 1> passed{STDERR_FILENO};
+  std::optional<unix_stream_pair> ends;
+
+  task<> set_up() {
+    ends.emplace(unix_stream::pair());
+    co_return;
+  }
+};
+
+/// The byte goes with its descriptor, or none of them.
+struct send_descriptors : passing_descriptors {
+  std::size_t queued = 0, taken = 0;
+
+  task<> set_up() {
+    co_await passing_descriptors::set_up();
+    const int near = ends->first.native_handle();
+    (void)detail::sys::set_option(near, SOL_SOCKET, SO_SNDBUF, 1);  // the least there is
+    const std::string_view all = bytes_to_write();
+    while (const auto count = ends->first.try_write_some(all.substr(queued, 4096)))
+      queued += *count;
+  }
+  task<> attempt(auto how) { taken = co_await how(ends->first.send_descriptors("x", passed)); }
+  /// All that was queued, and no more.
+  void complete() {
+    std::array<char, 4096> buffer{};
+    while (queued > 0) {
+      const ssize_t count = ::recv(ends->second.native_handle(), buffer.data(),
+                                   std::min(queued, buffer.size()), MSG_DONTWAIT);
+      EXPECT_GT(count, 0);
+      if (count <= 0) return;
+      queued -= static_cast<std::size_t>(count);
+    }
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(taken, completed ? 1U : 0U);
+    ends->first.close();
+    std::array<file_descriptor, 2> received;
+    std::array<char, 64> buffer{};
+    const std::size_t count = co_await ends->second.receive_descriptors(buffer, received);
+    EXPECT_EQ(count, taken);
+    EXPECT_EQ(static_cast<bool>(received[0]), completed);
+    EXPECT_FALSE(received[1]);
+    ends.reset();
+  }
+};
+
+/// What was not received is what comes next.
+struct receive_descriptors : passing_descriptors {
+  std::array<file_descriptor, 2> received;
+  std::array<char, 64> buffer{};
+  std::size_t got = 0;
+
+  task<> attempt(auto how) {
+    got = co_await how(ends->first.receive_descriptors(buffer, received));
+  }
+  void complete() {
+    iovec byte{.iov_base = const_cast<char*>("x"), .iov_len = 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &byte;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), passed.data(), sizeof(int));
+    EXPECT_EQ(::sendmsg(ends->second.native_handle(), &message, MSG_NOSIGNAL), 1);
+  }
+  task<> check(bool completed) {
+    EXPECT_EQ(got, completed ? 1U : 0U);
+    EXPECT_EQ(static_cast<bool>(received[0]), completed);
+    if (!completed) got = co_await ends->first.receive_descriptors(buffer, received);
+    EXPECT_EQ(got, 1U);
+    EXPECT_TRUE(received[0]);
+    received = {};
+    ends.reset();
+  }
+};
+
 // ---- Pipes --------------------------------------------------------------------------------------
 
 struct pipe_read_some {
@@ -525,6 +685,10 @@ struct buffered_read_line : buffered_reading {
 struct buffered_read_until : buffered_reading {
   task<> attempt(auto how) { got = co_await how(reader->read_until("67\r")); }
 };
+struct buffered_read_until_one_of : buffered_reading {
+  static constexpr std::array<std::string_view, 2> separators{"67\r\n", "67\r"};
+  task<> attempt(auto how) { got = co_await how(reader->read_until(separators)); }
+};
 struct buffered_read_exactly : buffered_reading {
   task<> attempt(auto how) { got = co_await how(reader->read_exactly(6)); }
 };
@@ -624,6 +788,14 @@ struct buffered_write_all : buffered_writing {
     if (completed) EXPECT_EQ(received.size(), before + count);
     EXPECT_GE(received.size(), before);
     EXPECT_TRUE(received == wire.all.substr(0, received.size()));
+  }
+};
+/// A writer whose end was cancelled may go on.
+struct buffered_write_eof : buffered_writing {
+  task<> attempt(auto how) { co_await how(writer->write_eof()); }
+  task<> check(bool completed) {
+    if (!completed) put(1000);
+    return buffered_writing::check(completed);
   }
 };
 /// A writer whose close was cancelled is open, with what is unsent.
@@ -757,6 +929,24 @@ struct process_communicate : sleeping_process {
   }
 };
 
+/// A program that waits for a byte. None outlives the wait.
+struct run_process_to_its_end {
+  static constexpr case_traits traits = by_processes;
+  named_pipe gate;
+  std::string got;
+
+  task<> attempt(auto how) {
+    const completed_process ended = co_await how(run_process({"head", "-c1", gate.path()}));
+    EXPECT_TRUE(ended.status.success());
+    got = ended.out;
+  }
+  void complete() { gate.write_byte(); }
+  void check(bool completed) {
+    EXPECT_EQ(got, completed ? "x" : "");
+    EXPECT_FALSE(gate.is_read_elsewhere());
+  }
+};
+
 /// None is left of a start that was given up.
 struct process_spawn {
   static constexpr case_traits traits{.waits = false, .has_virtual_time = false, .rounds = 32};
@@ -781,6 +971,7 @@ const std::vector<matrix_case>& cases() {
       case_of<stream_write_some>("StreamWriteSome"),
       case_of<stream_write_all>("StreamWriteAll"),
       case_of<stream_write_parts>("StreamWriteParts"),
+      case_of<stream_sendfile>("Sendfile"),
       case_of<tcp_accept>("TcpAccept"),
       case_of<tcp_connect>("TcpConnect"),
       case_of<connect_to_a_full_queue>("ConnectToAFullQueue"),
@@ -791,11 +982,15 @@ const std::vector<matrix_case>& cases() {
       case_of<udp_recv_many>("UdpRecvMany"),
       case_of<datagram_send_to>("DatagramSendTo"),
       case_of<datagram_send_many>("DatagramSendMany"),
+      case_of<local_datagram_send_to>("LocalDatagramSendTo"),
+      case_of<send_descriptors>("SendDescriptors"),
+      case_of<receive_descriptors>("ReceiveDescriptors"),
       case_of<pipe_read_some>("PipeReadSome"),
       case_of<pipe_write_some>("PipeWriteSome"),
       case_of<pipe_write_all>("PipeWriteAll"),
       case_of<buffered_read_line>("BufferedReadLine"),
       case_of<buffered_read_until>("BufferedReadUntil"),
+      case_of<buffered_read_until_one_of>("BufferedReadUntilOneOf"),
       case_of<buffered_read_exactly>("BufferedReadExactly"),
       case_of<buffered_read>("BufferedRead"),
       case_of<buffered_read_some>("BufferedReadSome"),
@@ -805,6 +1000,7 @@ const std::vector<matrix_case>& cases() {
       case_of<buffered_flush>("BufferedFlush"),
       case_of<buffered_write_some>("BufferedWriteSome"),
       case_of<buffered_write_all>("BufferedWriteAll"),
+      case_of<buffered_write_eof>("BufferedWriteEof"),
       case_of<buffered_close>("BufferedClose"),
       case_of<server_close>("ServerClose"),
       case_of<server_wait_closed>("ServerWaitClosed"),
@@ -812,6 +1008,7 @@ const std::vector<matrix_case>& cases() {
       case_of<signal_set_wait>("SignalSetWait"),
       case_of<process_wait>("ProcessWait"),
       case_of<process_communicate>("ProcessCommunicate"),
+      case_of<run_process_to_its_end>("RunProcess"),
       case_of<process_spawn>("ProcessSpawn"),
   };
   return all;

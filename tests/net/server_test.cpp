@@ -1,10 +1,13 @@
 #include "loopback.h"
+#include <weft/net/pipe.h>
 #include <weft/net/server.h>
+#include <weft/net/udp.h>
 #include <weft/net/unix.h>
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/test_runtime.h>
 #include <weft/sync/event.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -37,6 +40,11 @@ task<> echo_stream(tcp_stream stream) {
     if (count == 0) co_return;
     co_await stream.write_all(std::string_view(buffer).substr(0, count));
   }
+}
+
+task<std::size_t> read_once(tcp_stream& stream) {
+  std::string buffer(16, '\0');
+  co_return co_await stream.read_some(buffer);
 }
 
 task<> echo_lines(stream_reader reader, stream_writer writer) {
@@ -447,6 +455,28 @@ TEST_P(Server, CancelledServeForever_StopsAccepting) {
   });
 }
 
+TEST_P(Server, SecondServeForever_WaitsForTheEndThatTheFirstOneMakes) {
+  run([]() -> task<> {
+    server echoing = start_server(echo_stream, "127.0.0.1:0");
+    tcp_stream client = co_await tcp_stream::connect(echoing.local_address());
+    co_await until([&] { return echoing.connections() == 1; });
+    auto first = spawn(echoing.serve_forever());
+    auto second = spawn(echoing.serve_forever());
+    co_await until_waiting(first);
+    co_await until_waiting(second);
+
+    first.cancel();
+    const ending of_first = co_await end_of(first);
+    const bool early = second.done();
+    client.close();
+    const ending of_second = co_await end_of(second);
+
+    EXPECT_EQ(of_first, ending::cancelled);
+    EXPECT_FALSE(early);
+    EXPECT_EQ(of_second, ending::value);
+  });
+}
+
 TEST_P(Server, EndOfTheProgram_EndsServerAndConnections) {
   run([]() -> task<> {
     server echoing = start_server(echo_lines, "127.0.0.1:0");
@@ -454,6 +484,57 @@ TEST_P(Server, EndOfTheProgram_EndsServerAndConnections) {
     co_await writer.write_all("x\n");
     EXPECT_EQ(co_await reader.read_line(), "x");
   });
+}
+
+/// A server, clients that wait for its answer, and others that wait for what nobody sends.
+task<> everything_that_waits(runtime& where) {
+  server echoing = start_server(echo_stream, "127.0.0.1:0");
+  const socket_address at = echoing.local_address();
+  for (int i = 0; i < 10; ++i) {
+    where
+        .spawn([](socket_address to) -> task<> {
+          tcp_stream client = co_await tcp_stream::connect(to);
+          (void)co_await read_to_end(client);
+        }(at))
+        .detach();
+  }
+  where
+      .spawn([]() -> task<> {
+        udp_socket receiver = udp_socket::bind("127.0.0.1:0");
+        std::array<char, 16> buffer{};
+        (void)co_await receiver.recv_from(buffer);
+      }())
+      .detach();
+  where
+      .spawn([]() -> task<> {
+        pipe_ends ends = pipe();
+        (void)co_await read_to_end(ends.reader);
+      }())
+      .detach();
+  co_await until([&] { return echoing.connections() == 10; });
+  where.spawn([](server kept) -> task<> { co_await kept.serve_forever(); }(std::move(echoing)))
+      .detach();
+  co_await until([] { return take_ledger().waiters >= 23; });
+}
+
+TEST_P(Server, RuntimeDestroyedWithAllThatWaits_LeavesNothing) {
+  std::optional<stream_pair> outlives;
+  std::atomic<int> reports = 0;
+  {
+    runtime rt({.workers = GetParam()});
+    rt.set_exception_handler([&](const exception_context&) { ++reports; });
+    rt.run([&]() -> task<> {
+      outlives.emplace(co_await connected_pair());
+      rt.spawn([](tcp_stream& from) -> task<> { (void)co_await read_once(from); }(outlives->near))
+          .detach();
+      co_await everything_that_waits(rt);
+    });
+  }
+
+  EXPECT_EQ(reports, 0);
+  EXPECT_EQ(take_ledger().fds, 2);
+  outlives.reset();
+  expect_clean_ledger();
 }
 
 // ---- Limits -------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <optional>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include <netinet/tcp.h>
@@ -186,6 +188,45 @@ TEST_P(TcpStream, ResetWhileWriting_IsAnErrorAndNoSignal) {
     const std::error_code error = co_await writing;
     EXPECT_TRUE(error.value() == ECONNRESET || error.value() == EPIPE) << error.message();
   });
+}
+
+/// While it lives, SIGPIPE is counted, whatever the program does about it.
+class counted_sigpipes {
+ public:
+  counted_sigpipes() {
+    count_ = 0;
+    struct sigaction counting = {};
+    counting.sa_handler = [](int) { ++count_; };
+    EXPECT_EQ(::sigaction(SIGPIPE, &counting, &before_), 0);
+  }
+  counted_sigpipes(const counted_sigpipes&) = delete;
+  counted_sigpipes& operator=(const counted_sigpipes&) = delete;
+  ~counted_sigpipes() { ::sigaction(SIGPIPE, &before_, nullptr); }
+  [[nodiscard]] static int count() { return count_; }
+
+ private:
+  static inline std::atomic<int> count_{0};
+  struct sigaction before_ = {};
+};
+
+// Of this the kernel would make a signal each time.
+TEST_P(TcpStream, WriteBehindItsOwnEnd_IsABrokenPipeAndNoSignal) {
+  const counted_sigpipes signals;
+  run([]() -> task<> {
+    auto [near, far] = co_await connected_pair();
+    near.shutdown_write();
+
+    const auto some = co_await as_result(near.write_some("x"));
+    const auto all = co_await as_result(near.write_all("x"));
+    const std::array<byte_view, 2> both{"x", "y"};
+    const auto parts = co_await as_result(near.write_all(both));
+
+    EXPECT_EQ(some.error_code(), std::errc::broken_pipe);
+    EXPECT_EQ(all.error_code(), std::errc::broken_pipe);
+    EXPECT_EQ(parts.error_code(), std::errc::broken_pipe);
+    EXPECT_THROW((void)near.try_write_some("x"), std::system_error);
+  });
+  EXPECT_EQ(signals.count(), 0);
 }
 
 TEST_P(TcpStream, Reset_IsNamedWithOperationAndPeer) {

@@ -1,5 +1,6 @@
 #include "cancellation_matrix.h"
 
+#include "named_pipe.h"
 #include "runtimes.h"
 #include <weft/runtime/as_completed.h>
 #include <weft/runtime/as_result.h>
@@ -33,12 +34,15 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <exception>
-#include <filesystem>
 #include <latch>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -47,8 +51,6 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace weft::testing {
@@ -65,33 +67,6 @@ const process_function read_byte_of("read_byte_of", [](const std::string& path) 
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A pipe with a name, in a folder of its own; open at both ends, so that nobody waits for the
-/// other.
-class named_pipe {
- public:
-  named_pipe() {
-    std::string folder = (std::filesystem::temp_directory_path() / "weft-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
-    path_ = folder + "/pipe";
-    EXPECT_EQ(::mkfifo(path_.c_str(), 0600), 0);
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
-  }
-  named_pipe(const named_pipe&) = delete;
-  named_pipe& operator=(const named_pipe&) = delete;
-  ~named_pipe() {
-    ::close(fd_);
-    std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
-  }
-
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  /// Any thread.
-  void write_byte() const { EXPECT_EQ(::write(fd_, "x", 1), 1); }
-
- private:
-  std::string path_;
-  int fd_ = -1;
-};
 
 /// Work of a child: counts how often it has begun, gone its whole way, and been cancelled.
 struct counted_work {
@@ -350,19 +325,73 @@ struct gather_of_handles : two_works {
   }
 };
 
-struct gather_of_results {
+struct gather_of_two_handles : two_works {
   static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
-  counted_work first, second;
+  join_handle<int> one, other;
 
+  task<> set_up() {
+    one = co_await spawn_waiting([this] { return first.run(); });
+    other = co_await spawn_waiting([this] { return second.run(); });
+  }
   task<> attempt(auto how) {
-    const auto [a, b] = co_await how(gather(return_exceptions, first.run(), second.run()));
+    const auto [a, b] = co_await how(gather(one, other));
+    EXPECT_EQ(a + b, 14);
+  }
+};
+
+/// With return_exceptions: a child that was cancelled is a value.
+struct two_works_as_results : two_works {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+
+  void check(bool) { EXPECT_EQ(first.alive() + second.alive(), 0); }
+
+ protected:
+  void expect_as_counted(const result<int>& a, const result<int>& b) const {
     EXPECT_EQ(a.has_value() + b.has_value(), first.done + second.done);
   }
-  void complete() {
-    first.gate.set();
-    second.gate.set();
+};
+
+struct gather_of_results : two_works_as_results {
+  task<> attempt(auto how) {
+    const auto [a, b] = co_await how(gather(return_exceptions, first.run(), second.run()));
+    expect_as_counted(a, b);
   }
-  void check(bool) { EXPECT_EQ(first.alive() + second.alive(), 0); }
+};
+
+struct gather_of_a_range_of_results : two_works_as_results {
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    const auto all = co_await how(gather(return_exceptions, std::move(children)));
+    expect_as_counted(all[0], all[1]);
+  }
+};
+
+struct gather_of_handle_results : two_works_as_results {
+  join_handle<int> one, other;
+
+  task<> set_up() {
+    one = co_await spawn_waiting([this] { return first.run(); });
+    other = co_await spawn_waiting([this] { return second.run(); });
+  }
+  task<> attempt(auto how) {
+    const auto [a, b] = co_await how(gather(return_exceptions, one, other));
+    expect_as_counted(a, b);
+  }
+};
+
+struct gather_of_a_range_of_handle_results : two_works_as_results {
+  std::vector<join_handle<int>> children;
+
+  task<> set_up() {
+    children.push_back(co_await spawn_waiting([this] { return first.run(); }));
+    children.push_back(co_await spawn_waiting([this] { return second.run(); }));
+  }
+  task<> attempt(auto how) {
+    const auto all = co_await how(gather(return_exceptions, children));
+    expect_as_counted(all[0], all[1]);
+  }
 };
 
 /// One permit at most, of the arm that has won.
@@ -457,6 +486,24 @@ struct gather_of_a_range : two_works {
   }
 };
 
+/// Nothing is written to where the values go, unless all are there.
+struct gather_into_an_array : two_works {
+  static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
+  std::array<int, 2> into{};
+
+  task<> attempt(auto how) {
+    std::vector<task<int>> children;
+    children.push_back(first.run());
+    children.push_back(second.run());
+    co_await how(gather_into(std::move(children), into));
+  }
+  void check(bool completed) {
+    const int value = completed ? 7 : 0;
+    EXPECT_EQ(into, (std::array{value, value}));
+    two_works::check(completed);
+  }
+};
+
 struct select_with_a_task {
   static constexpr case_traits traits{.completed_in_one_step = false, .passes_requests_on = true};
   queue<int> items;
@@ -545,6 +592,51 @@ struct as_completed_next {
     co_await all->aclose();
     EXPECT_EQ(first.alive() + second.alive(), 0);
     EXPECT_EQ(second.done, 0);
+    all.reset();
+  }
+};
+
+/// One was told; the other is cancelled by aclose(), which waits for its clean-up whatever happens.
+struct as_completed_aclose {
+  static constexpr case_traits traits{.ends_when_cancelled = false, .completed_in_one_step = false};
+  counted_work told;
+  event never, may_end;
+  std::atomic<int> begun{0}, ending{0}, ended{0};
+  std::optional<async_generator<result<int>>> all;
+
+  task<int> slow_to_end() {
+    ++begun;
+    const auto body = [this]() -> task<int> {
+      co_await never.wait();
+      co_return 0;
+    };
+    const auto cleanup = [this]() -> task<> {
+      ++ending;
+      co_await may_end.wait();
+      ++ended;
+    };
+    co_return co_await try_finally(body, cleanup);
+  }
+  task<> set_up() {
+    told.gate.set();
+    std::vector<task<int>> children;
+    children.push_back(told.run());
+    children.push_back(slow_to_end());
+    all.emplace(as_completed(std::move(children)));
+    const std::optional<result<int>> got = co_await all->next();
+    EXPECT_EQ(got->value(), 7);
+    while (begun == 0) co_await yield();
+  }
+  task<> attempt(auto how) { co_await how(all->aclose()); }
+  void complete() { may_end.set(); }
+  /// A limit that had passed when it began is a call that was not made.
+  task<> check(bool completed) {
+    EXPECT_EQ(ended, ending);
+    if (completed) EXPECT_EQ(ended, 1);
+    co_await all->aclose();
+    EXPECT_EQ(ended, 1);
+    const std::optional<result<int>> next = co_await all->next();
+    EXPECT_FALSE(next.has_value());
     all.reset();
   }
 };
@@ -718,6 +810,96 @@ struct async_with_resource {
   }
 };
 
+/// A generator in its place: what it has acquired it releases, shielded.
+struct async_with_generator {
+  event may_enter;
+  int entered = 0, left = 0, ran = 0;
+
+  async_generator<int> hold() {
+    co_await may_enter.wait();
+    ++entered;
+    co_yield 7;
+    co_await yield();
+    ++left;
+  }
+  task<> attempt(auto how) {
+    const auto body = [this](int value) -> task<> {
+      EXPECT_EQ(value, 7);
+      ++ran;
+      co_return;
+    };
+    co_await how(async_with(hold(), body));
+  }
+  void complete() { may_enter.set(); }
+  void check(bool completed) {
+    EXPECT_EQ(entered, completed ? 1 : 0);
+    EXPECT_EQ(left, entered);
+    EXPECT_EQ(ran, entered);
+  }
+};
+
+/// A resource that is left slowly, and knows when.
+struct slow_to_leave {
+  event may_leave;
+  int left = 0;  // the how manieth to be left
+  int* count = nullptr;
+  task<> aenter() { co_return; }
+  task<> aexit(const std::exception_ptr&) {
+    co_await may_leave.wait();
+    left = ++*count;
+  }
+};
+
+/// The request comes while it is left, and waits for that.
+struct async_with_exit {
+  static constexpr case_traits traits{.ends_when_cancelled = false};
+  int count = 0, ran = 0;
+  slow_to_leave held{.may_leave = {}, .count = &count};
+
+  task<> attempt(auto how) {
+    const auto body = [this] { ++ran; };
+    co_await how(async_with(held, body));
+  }
+  void complete() { held.may_leave.set(); }
+  void check(bool completed) {
+    if (completed) EXPECT_EQ(ran, 1);
+    EXPECT_EQ(held.left, ran);
+  }
+};
+
+/// ... while the last of three is left: the others are left too, each in its turn.
+struct exit_stack_close {
+  static constexpr case_traits traits{.ends_when_cancelled = false, .completed_in_one_step = false};
+  int count = 0, called = 0;
+  bool ran = false;
+  slow_to_leave first{.may_leave = {}, .count = &count};
+  slow_to_leave second{.may_leave = {}, .count = &count};
+
+  task<> attempt(auto how) {
+    const auto callback = [this]() -> task<> {
+      co_await yield();
+      called = ++count;
+    };
+    const auto body = [&](async_exit_stack& stack) -> task<> {
+      co_await stack.enter(first);
+      stack.push_async_callback(callback);
+      co_await stack.enter(second);
+      ran = true;
+    };
+    co_await how(with_exit_stack(body));
+  }
+  void complete() {
+    second.may_leave.set();
+    first.may_leave.set();
+  }
+  void check(bool completed) {
+    if (completed) EXPECT_TRUE(ran);
+    EXPECT_EQ(second.left, ran ? 1 : 0);
+    EXPECT_EQ(called, ran ? 2 : 0);
+    EXPECT_EQ(first.left, ran ? 3 : 0);
+  }
+};
+
 struct exit_stack_enter {
   async_with_resource::resource first, second;
 
@@ -756,6 +938,43 @@ struct async_generator_next {
   }
   task<> attempt(auto how) {
     const std::optional<int> got = co_await how(values->next());
+    EXPECT_EQ(got, 7);
+  }
+  void complete() { work.gate.set(); }
+  /// One that was cancelled has ended.
+  task<> check(bool completed) {
+    EXPECT_EQ(work.alive(), 0);
+    EXPECT_EQ(work.done, completed ? 1 : 0);
+    const std::optional<int> next = co_await values->next();
+    EXPECT_FALSE(next.has_value());
+    values.reset();
+  }
+};
+
+/// It catches what is thrown into it, and waits before it goes on.
+struct async_generator_athrow {
+  counted_work work;
+  std::optional<async_generator<int>> values;
+
+  async_generator<int> generate() {
+    bool thrown_into = false;
+    try {
+      co_yield 1;
+    } catch (const std::runtime_error&) {
+      thrown_into = true;
+    }
+    if (!thrown_into) co_return;
+    const int value = co_await work.run();
+    co_yield value;
+  }
+  task<> set_up() {
+    values.emplace(generate());
+    const std::optional<int> got = co_await values->next();
+    EXPECT_EQ(got, 1);
+  }
+  task<> attempt(auto how) {
+    const auto error = std::make_exception_ptr(std::runtime_error("thrown in"));
+    const std::optional<int> got = co_await how(values->athrow(error));
     EXPECT_EQ(got, 7);
   }
   void complete() { work.gate.set(); }
@@ -926,6 +1145,33 @@ struct to_thread_abandoned : blocking_case {
   }
 };
 
+/// The one thread of the runtime's pool is taken: the job waits in its line.
+struct to_thread_abandoned_in_line : blocking_case {
+  static constexpr case_traits traits{.completed_in_one_step = false,
+                                      .has_virtual_time = false,
+                                      .rounds = 80,
+                                      .blocking_threads_max = 1};
+  std::shared_ptr<std::atomic<int>> ran = std::make_shared<std::atomic<int>>(0);
+  join_handle<int> before;
+
+  task<> set_up() {
+    const auto job = [kept = work] { return kept->run(); };
+    before = spawn(to_thread(job));
+    co_await until_begun();
+  }
+  task<> attempt(auto how) {
+    const auto job = [kept = ran] { return ++*kept; };
+    co_await get(how(to_thread(abandon_on_cancel, job)));
+  }
+  /// One that was given up in the line never runs; one that has begun by then is left to itself.
+  void check_given_up() { EXPECT_EQ(ran.use_count(), 1); }
+  task<> check(bool completed) {
+    const int first = co_await before;
+    EXPECT_EQ(first, 1);
+    if (completed) EXPECT_EQ(*ran, 1);
+  }
+};
+
 /// The one thread of the pool is taken: the job waits in its line.
 struct run_in_executor_queued : blocking_case {
   static constexpr case_traits traits = ends_early;
@@ -965,6 +1211,92 @@ struct run_in_executor_stopped : blocking_case {
   task<> line_up() { return until_begun(); }
 };
 
+/// What a user derives from executor at least: a thread that calls what it is given, in order, and
+/// cannot take anything back.
+class posts_only final : public executor {
+ public:
+  posts_only() {
+    const detail::sys::all_signals_blocked blocked;
+    thread_ = std::thread([this] { serve(); });
+  }
+  posts_only(const posts_only&) = delete;
+  posts_only& operator=(const posts_only&) = delete;
+  ~posts_only() override {
+    post(nullptr, nullptr);
+    thread_.join();
+  }
+
+ private:
+  struct posted {
+    void (*run)(void*);
+    void* job;
+  };
+
+  void post(void (*run)(void*), void* job) override {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back({run, job});
+    changed_.notify_one();
+  }
+  posted next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !queue_.empty(); });
+    const posted first = queue_.front();
+    queue_.pop_front();
+    return first;
+  }
+  void serve() {
+    for (posted each = next(); each.run != nullptr; each = next()) each.run(each.job);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<posted> queue_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+/// One that cannot take a job back skips it when its turn comes: the wait is as long, and no call.
+struct run_in_own_executor_queued : blocking_case {
+  static constexpr case_traits traits{.ends_when_cancelled = false,
+                                      .throws_at_its_end = true,
+                                      .completed_in_one_step = false,
+                                      .has_virtual_time = false,
+                                      .rounds = 80};
+  std::atomic<int> ran{0};
+  posts_only own;
+  future<void> before = own.submit([kept = work] { kept->gate.wait(); });
+
+  task<> attempt(auto how) {
+    const auto job = [this] { return ++ran; };
+    co_await get(how(run_in_executor(own, job)));
+  }
+  task<> check(bool completed) {
+    co_await before;
+    EXPECT_EQ(ran, completed ? 1 : 0);
+  }
+};
+
+struct run_in_own_executor_running : blocking_case {
+  static constexpr case_traits traits = goes_on;
+  posts_only own;
+
+  task<> attempt(auto how) {
+    const auto job = [this] { return work->run(); };
+    co_await get(how(run_in_executor(own, job)));
+  }
+  task<> line_up() { return until_begun(); }
+};
+
+struct run_in_own_executor_stopped : blocking_case {
+  static constexpr case_traits traits = stops_with_a_value;
+  posts_only own;
+
+  task<> attempt(auto how) {
+    const auto job = [this](const std::stop_token& stop) { return work->run_until(stop); };
+    co_await get(how(run_in_executor(own, job)));
+  }
+  task<> line_up() { return until_begun(); }
+};
+
 /// A call in another process waits there for a byte. Whatever became of it, the pool serves the
 /// next one.
 struct process_call {
@@ -994,16 +1326,29 @@ struct process_pool_run : process_call {
 };
 
 /// A move is no wait: it is interrupted before or after it.
-struct resume_on_executor {
+struct moving {
   static constexpr case_traits traits{.waits = false, .rounds = 80};
-  thread_pool_executor pool{1};
   bool there = false;
+
+  void check(bool completed) { EXPECT_EQ(there, completed); }
+};
+
+struct resume_on_executor : moving {
+  thread_pool_executor pool{1};
 
   task<> attempt(auto how) {
     co_await how(resume_on(pool));
     there = true;
   }
-  void check(bool completed) { EXPECT_EQ(there, completed); }
+};
+
+struct resume_on_own_executor : moving {
+  posts_only own;
+
+  task<> attempt(auto how) {
+    co_await how(resume_on(own));
+    there = true;
+  }
 };
 
 struct resume_on_runtime {
@@ -1033,8 +1378,13 @@ const std::vector<matrix_case>& cases() {
       case_of<share_of_one>("ShareOfOne"),
       case_of<gather_of_tasks>("Gather"),
       case_of<gather_of_handles>("GatherOfHandles"),
+      case_of<gather_of_two_handles>("GatherOfTwoHandles"),
       case_of<gather_of_results>("GatherOfResults"),
+      case_of<gather_of_a_range_of_results>("GatherOfARangeOfResults"),
+      case_of<gather_of_handle_results>("GatherOfHandleResults"),
+      case_of<gather_of_a_range_of_handle_results>("GatherOfARangeOfHandleResults"),
       case_of<gather_of_a_range>("GatherOfARange"),
+      case_of<gather_into_an_array>("GatherInto"),
       case_of<select_of_operations>("Select"),
       case_of<select_of_two_completions>("SelectOfTwoCompletions"),
       case_of<select_of_rendezvous>("SelectOfRendezvous"),
@@ -1043,6 +1393,7 @@ const std::vector<matrix_case>& cases() {
       case_of<wait_for_the_first>("Wait"),
       case_of<wait_with_a_limit>("WaitWithALimit"),
       case_of<as_completed_next>("AsCompletedNext"),
+      case_of<as_completed_aclose>("AsCompletedAclose"),
       case_of<task_group_join>("TaskGroup"),
       case_of<task_group_body>("TaskGroupBody"),
       case_of<timeouts_nested>("TimeoutsNested"),
@@ -1053,8 +1404,12 @@ const std::vector<matrix_case>& cases() {
       case_of<try_finally_body>("TryFinally"),
       case_of<shielded_wait>("CancelShield"),
       case_of<async_with_resource>("AsyncWith"),
+      case_of<async_with_generator>("AsyncWithGenerator"),
+      case_of<async_with_exit>("AsyncWithExit"),
       case_of<exit_stack_enter>("AsyncExitStack"),
+      case_of<exit_stack_close>("AsyncExitStackClose"),
       case_of<async_generator_next>("AsyncGeneratorNext"),
+      case_of<async_generator_athrow>("AsyncGeneratorAthrow"),
       case_of<async_generator_aclose>("AsyncGeneratorAclose"),
       case_of<fork_join>("Fork"),
       case_of<fork_all_join>("ForkAll"),
@@ -1062,12 +1417,17 @@ const std::vector<matrix_case>& cases() {
       case_of<to_thread_job_that_runs>("ToThreadThatRuns"),
       case_of<to_thread_job_that_stops>("ToThreadThatStops"),
       case_of<to_thread_abandoned>("ToThreadAbandoned"),
+      case_of<to_thread_abandoned_in_line>("ToThreadAbandonedInLine"),
       case_of<run_in_executor_queued>("RunInExecutorQueued"),
       case_of<run_in_executor_running>("RunInExecutorRunning"),
       case_of<run_in_executor_stopped>("RunInExecutorStopped"),
+      case_of<run_in_own_executor_queued>("RunInOwnExecutorQueued"),
+      case_of<run_in_own_executor_running>("RunInOwnExecutorRunning"),
+      case_of<run_in_own_executor_stopped>("RunInOwnExecutorStopped"),
       case_of<process_pool_submit>("ProcessPoolSubmit"),
       case_of<process_pool_run>("ProcessPoolRun"),
       case_of<resume_on_executor>("ResumeOnExecutor"),
+      case_of<resume_on_own_executor>("ResumeOnOwnExecutor"),
       case_of<resume_on_runtime>("ResumeOnRuntime"),
   };
   return all;

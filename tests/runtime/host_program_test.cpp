@@ -2,8 +2,17 @@
 // back: signal dispositions and masks, locale, limits, descriptors, threads.
 
 #include "runtimes.h"
+#include <weft/fs/file.h>
+#include <weft/fs/temp.h>
+#include <weft/fs/watch.h>
+#include <weft/net/pipe.h>
+#include <weft/net/process.h>
+#include <weft/net/tcp.h>
+#include <weft/net/udp.h>
+#include <weft/net/unix.h>
 #include <weft/runtime/detail/sys.h>
 #include <weft/runtime/runtime.h>
+#include <weft/runtime/signal_set.h>
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/to_thread.h>
 
@@ -19,6 +28,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <set>
 #include <sstream>
@@ -219,6 +229,60 @@ TEST_P(HostProgram, DescriptorsOfARuntime_AreNotInheritedAndDoNotBlock) {
   }
 
   EXPECT_GE(seen, static_cast<int>(GetParam()));
+}
+
+bool is_regular_file(int fd) {
+  struct stat found{};
+  return ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+/// Calls look() while one of everything is open that the library opens: 20 descriptors or more.
+task<> with_one_of_each(const std::function<void()>& look) {
+  const fs::temp_directory folder = co_await fs::temp_directory::create();
+  tcp_listener tcp = tcp_listener::bind("127.0.0.1:0");
+  const tcp_stream connected = co_await tcp_stream::connect(tcp.local_address());
+  const tcp_stream accepted = co_await tcp.accept();
+  const udp_socket udp = udp_socket::bind("127.0.0.1:0");
+  unix_listener local = unix_listener::bind(folder.path() + "/stream");
+  const unix_stream local_connected = co_await unix_stream::connect(folder.path() + "/stream");
+  const unix_stream local_accepted = co_await local.accept();
+  const unix_stream_pair pair = unix_stream::pair();
+  const unix_datagram named = unix_datagram::bind(folder.path() + "/datagram");
+  const unix_datagram unnamed = unix_datagram::unbound();
+  const pipe_ends ends = pipe();
+  const process::options all_piped{
+      .stdin_ = process::piped, .stdout_ = process::piped, .stderr_ = process::piped};
+  process child = co_await process::spawn({"cat"}, all_piped);
+  const fs::temp_file temporary = co_await fs::temp_file::create(folder.path());
+  const fs::file opened = co_await fs::file::open(temporary.path());
+  const fs::watcher watcher = co_await fs::watch(folder.path());
+  const signal_set signals{SIGUSR1};
+
+  look();
+
+  child.kill();
+  (void)co_await child.wait();
+}
+
+TEST_P(HostProgram, DescriptorsOfEveryKind_AreNotInheritedAndDoNotBlock) {
+  const std::set<int> before = open_descriptors();
+  int seen = 0;
+  const auto look = [&] {
+    for (const int fd : open_descriptors()) {
+      if (before.contains(fd)) continue;
+      ++seen;
+      EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << kind_of(fd);
+      // To read a poller is to ask it, and the flag means nothing to a regular file.
+      if (is_regular_file(fd) || kind_of(fd) == "anon_inode:[eventpoll]") continue;
+      EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0) << kind_of(fd);
+    }
+  };
+
+  weft::run([&]() -> task<> { co_await with_one_of_each(look); },
+            {.workers = GetParam(), .inspectable = true});
+
+  EXPECT_GE(seen, 22);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_P(HostProgram, Descriptors_AreAllClosedWithTheRuntime) {

@@ -523,6 +523,23 @@ TEST_P(Runtime, RuntimeDestroyedWhileBusy_LeavesNothing) {
   EXPECT_EQ(take_ledger().tasks, 0);
 }
 
+TEST_P(Runtime, RuntimeDestroyedOnAnotherThread_LeavesNothing) {
+  auto token = std::make_shared<int>();
+  auto rt = std::make_unique<runtime>(runtime_options{.workers = GetParam()});
+  for (int i = 0; i < 100; ++i) {
+    rt->spawn([](std::shared_ptr<int>) -> task<> {
+        for (;;) co_await sleep(10us);
+      }(token))
+        .detach();
+  }
+  rt->run([]() -> task<> { co_await sleep(100us); });
+
+  std::thread([&] { rt.reset(); }).join();
+
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_EQ(take_ledger().tasks, 0);
+}
+
 TEST_P(Runtime, Shutdown_OfAQuietRuntimeIsTrueAgainAndAgain) {
   runtime rt({.workers = GetParam()});
 
@@ -615,6 +632,21 @@ TEST_P(Runtime, ShutdownThatGaveUp_IsFollowedByOneThatWaits) {
 
   EXPECT_TRUE(ended);
   running.join();
+}
+
+TEST_P(Runtime, Shutdown_LeavesARuntimeThatTakesTasks) {
+  runtime rt({.workers = GetParam()});
+  auto before = rt.spawn([]() -> task<> { co_await sleep(24h); });
+  EXPECT_TRUE(rt.shutdown(10s));
+  auto after = rt.spawn([]() -> task<int> {
+    co_await yield();
+    co_return 7;
+  });
+
+  const int value = rt.run([&]() -> task<int> { co_return co_await after; });
+
+  EXPECT_TRUE(before.cancelled());
+  EXPECT_EQ(value, 7);
 }
 
 TEST_P(Run, ShutdownOnAWorker_IsRefused) {

@@ -45,6 +45,9 @@ class ToOneThread : public ::testing::TestWithParam<std::size_t> {
 };
 INSTANTIATE_TEST_SUITE_P(Workers, ToOneThread, ::testing::Values(1, 4));
 
+class ToThreadShutdown : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Workers, ToThreadShutdown, ::testing::Values(1, 4));
+
 static_assert(!detail::leaf_awaitable<detail::thread_operation<void (*)()>>,
               "select must give a job a task: its end is awaited even if it lost");
 
@@ -199,15 +202,21 @@ TEST_P(ToThread, TenThousandCalls_AllComeBack) {
 
 TEST_P(ToOneThread, CallsBeyondTheLimit_WaitInLine) {
   run([]() -> task<> {
+    gate before;
+    auto blocker = spawn(to_thread([&before] { before.pass(); }));
+    co_await before.begun();
     std::string log;  // one thread writes it
-    std::vector<task<>> jobs;
+    std::vector<join_handle<>> jobs;
     for (const char name : {'a', 'b', 'c', 'd'}) {
-      jobs.push_back(await_it(to_thread([&log, name] { log += name; })));
+      jobs.push_back(spawn(to_thread([&log, name] { log += name; })));
+      co_await until_waiting(jobs.back());
     }
 
-    co_await gather(std::move(jobs));
+    before.open();
+    co_await gather(jobs);
+    co_await blocker;
 
-    EXPECT_EQ(log.size(), 4U);
+    EXPECT_EQ(log, "abcd");
   });
 }
 
@@ -478,6 +487,32 @@ TEST_P(ToThread, LookUp_IsNamedWhereItsTaskWaits) {
     look_up.open();
     co_await waiting;
   });
+}
+
+// It uses what lies in the frame of its task.
+TEST_P(ToThreadShutdown, CallThatATaskWaitsFor_OutlastsTheTimeOut) {
+  gate call;
+  bool ended = false;
+  std::latch reported(1);
+  std::thread opener([&] {
+    reported.wait();
+    call.open();
+  });
+  {
+    runtime rt({.workers = GetParam(), .shutdown_timeout = 1ms});
+    rt.set_exception_handler([&](const exception_context& context) {
+      EXPECT_THAT(context.message, HasSubstr("did not end within the shutdown time-out"));
+      reported.count_down();
+    });
+    auto waiting = rt.spawn(to_thread([&] {
+      call.pass();
+      ended = true;
+    }));
+    rt.run([&]() -> task<> { co_await call.begun(); });
+  }
+
+  EXPECT_TRUE(ended);
+  opener.join();
 }
 
 TEST(LookUpShutdown, LookUpThatHangs_IsReportedAndLeftAlone) {

@@ -46,12 +46,19 @@ namespace weft::testing {
 /// What is special about a case.
 struct case_traits {
   bool ends_when_cancelled = true;    // else a cancelled wait goes on until its completion
+  bool throws_at_its_end = false;     // if it goes on: cancelled it is all the same
   bool throws_when_cancelled = true;  // else it may give what it has, and the request stays
   bool completed_in_one_step = true;  // else complete() only begins what completes it
   bool passes_requests_on = false;    // to a task: the request may be spent there
   bool waits = true;                  // else it is over at once, or nobody can tell
   bool has_virtual_time = true;       // else it needs a real clock
   std::size_t rounds = 160;           // of a race
+  std::size_t blocking_threads_max = runtime_options().max_blocking_threads;
+
+  /// A request in time is what the attempt ends with.
+  [[nodiscard]] bool obeys() const {
+    return (ends_when_cancelled || throws_at_its_end) && throws_when_cancelled;
+  }
 };
 
 /// `co_await how(operation)`: as it is.

@@ -250,8 +250,7 @@ class cancelled_attempt {
                           (plan_.virtual_time || !cell_.subject.completed_by_time);
     if (cell_.when == moment::after || (in_order && !plan_.cancel_first))
       EXPECT_TRUE(completed) << "the request came after the completion";
-    if ((asked_before_completion() || (in_order && plan_.cancel_first)) &&
-        traits().ends_when_cancelled && traits().throws_when_cancelled)
+    if ((asked_before_completion() || (in_order && plan_.cancel_first)) && traits().obeys())
       EXPECT_FALSE(completed) << "the request came before the completion";
     if (!completed) EXPECT_EQ(kept_.requests_later, 0) << "one request was delivered twice";
     if (completed && !traits().passes_requests_on)
@@ -402,8 +401,7 @@ inline void judge(const limit_cell& cell, const round_plan& plan, const record& 
   if (cell.when == limit_moment::after || (in_one_step && !plan.cancel_first))
     EXPECT_TRUE(completed) << "the limit came after the completion";
   const bool early = cell.when == limit_moment::before || (in_one_step && plan.cancel_first);
-  if (early && traits.ends_when_cancelled && traits.throws_when_cancelled)
-    EXPECT_FALSE(completed) << "the limit came before the completion";
+  if (early && traits.obeys()) EXPECT_FALSE(completed) << "the limit came before the completion";
   EXPECT_EQ(kept.requests_later, 0) << "the limit has left a request";
 }
 
@@ -505,8 +503,8 @@ inline void expect_nothing_left() {
 /// Calls `play`, a coroutine of some plans, until `rounds` were played or one has failed; on a
 /// runtime with so many workers, 0 for one in virtual time.
 template <class F>
-void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
-                 std::mt19937_64& random, F play) {
+void play_rounds(const case_traits& traits, std::size_t workers, std::size_t rounds,
+                 std::size_t at_once, std::mt19937_64& random, F play) {
   const auto all = [&]() -> task<> {
     for (std::size_t round = 0; round < rounds && !::testing::Test::HasFailure();) {
       std::vector<round_plan> plans;
@@ -519,7 +517,8 @@ void play_rounds(std::size_t workers, std::size_t rounds, std::size_t at_once,
   if (workers == 0) {
     test_runtime().run(on_the_first);
   } else {
-    weft::run(on_the_first, {.workers = workers});
+    weft::run(on_the_first,
+              {.workers = workers, .max_blocking_threads = traits.blocking_threads_max});
   }
   expect_nothing_left();
 }
@@ -545,22 +544,24 @@ inline void play_all(const cancellation_cell& cell) {
       const std::size_t completed = co_await play_races(cell, plans, other);
       request.learn(completed > 0);
     };
-    if (cell.who == asker::another_worker) return play_rounds(4, rounds, at_once, random, race);
-    play_rounds(1, rounds / 2, at_once, random, race);
-    return play_rounds(4, rounds / 2, at_once, random, race);
+    if (cell.who == asker::another_worker)
+      return play_rounds(traits, 4, rounds, at_once, random, race);
+    play_rounds(traits, 1, rounds / 2, at_once, random, race);
+    return play_rounds(traits, 4, rounds / 2, at_once, random, race);
   }
   const auto one = [&](const std::vector<round_plan>& plans) {
     return play(cell, plans.front(), other);
   };
   constexpr std::size_t rounds = 8;  // each of the orders that round_plan knows
   if (cell.who == asker::same_worker && traits.has_virtual_time)
-    play_rounds(0, rounds, 1, random, one);
-  if (cell.who != asker::another_worker) play_rounds(1, rounds, 1, random, one);
-  if (cell.who != asker::same_worker) play_rounds(4, rounds, 1, random, one);
+    play_rounds(traits, 0, rounds, 1, random, one);
+  if (cell.who != asker::another_worker) play_rounds(traits, 1, rounds, 1, random, one);
+  if (cell.who != asker::same_worker) play_rounds(traits, 4, rounds, 1, random, one);
 }
 
 inline void play_all(const limit_cell& cell) {
   using namespace std::chrono_literals;
+  const case_traits& traits = cell.subject.traits;
   std::mt19937_64 random = random_for(limit_name({cell, 0}));
   meeting_point limit(100us);
   const auto one = [&](std::vector<round_plan> plans) -> task<> {
@@ -570,8 +571,8 @@ inline void play_all(const limit_cell& cell) {
     limit.learn(completed);
   };
   if (cell.when == limit_moment::race)
-    return play_rounds(4, (cell.subject.traits.rounds + 3) / 4, 1, random, one);
-  play_rounds(cell.subject.traits.has_virtual_time ? 0 : 1, 8, 1, random, one);
+    return play_rounds(traits, 4, (traits.rounds + 3) / 4, 1, random, one);
+  play_rounds(traits, traits.has_virtual_time ? 0 : 1, 8, 1, random, one);
 }
 
 }  // namespace weft::testing

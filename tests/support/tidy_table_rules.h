@@ -21,9 +21,23 @@ inline std::string at_line(const std::string& document, std::size_t index, std::
   return document + ":" + std::to_string(index + 1) + ": " + std::string(what);
 }
 
-/// "Suite.Name" of every test of a file, and "Suite.*" of its suites.
+/// Calls add(suite, name) for each model of a file: `const registered_model x("Suite", "Name", ...`.
+template <class F>
+void for_each_model(const source_file& file, F add) {
+  static const std::regex declaration(R"re(registered_model\s+\w+\(\s*"(\w+)",\s*"(\w+)")re");
+  std::string text;
+  for (const std::string& line : file.lines) text += line + '\n';
+  for (std::sregex_iterator each(text.begin(), text.end(), declaration), end; each != end; ++each)
+    add((*each)[1].str(), (*each)[2].str());
+}
+
+/// "Suite.Name" of every test and model of a file, and "Suite.*" of its suites.
 inline std::set<std::string> tests_of(const source_file& file) {
   std::set<std::string> found;
+  for_each_model(file, [&found](const std::string& suite, const std::string& name) {
+    found.insert(suite + "." + name);
+    found.insert(suite + ".*");
+  });
   for (const std::string& line : file.code) {
     std::smatch match;
     if (!std::regex_search(line, match, test_declaration())) continue;

@@ -75,6 +75,35 @@ TEST_P(SharedMutex, Writer_IsAlone) {
   });
 }
 
+task<> append_alone(shared_mutex& shared, std::string& order, char name) {
+  const lock_guard guard = co_await shared.lock();
+  order += name;
+  co_await yield();
+}
+task<> append_among_readers(shared_mutex& shared, std::string& order, char name) {
+  const shared_lock_guard guard = co_await shared.lock_shared();
+  order += name;
+  co_await yield();
+}
+
+TEST_P(SharedMutex, WaitingWriters_AreServedInTheOrderInWhichTheyCame) {
+  run([]() -> task<> {
+    shared_mutex shared;
+    std::string order;
+    shared_lock_guard first = co_await shared.lock_shared();
+    std::vector<join_handle<>> waiters;
+    for (const char name : {'a', 'b', 'r', 'c'}) {
+      const auto enter = name == 'r' ? append_among_readers : append_alone;
+      waiters.push_back(co_await spawn_waiting(enter, std::ref(shared), std::ref(order), name));
+    }
+
+    first.unlock();
+    for (auto& each : waiters) co_await each;
+
+    EXPECT_EQ(order, "abrc");
+  });
+}
+
 TEST_P(SharedMutex, ReaderBehindAWaitingWriter_Waits) {
   run([]() -> task<> {
     shared_mutex shared;

@@ -231,6 +231,25 @@ TEST(FramePoolThreads, BlocksReleasedElsewhere_ComeBack) {
   EXPECT_EQ(blocks_that_exist(), existed);
 }
 
+TEST(FramePoolThreads, BlocksBeyondTheCacheOfAThread_AreForOthers) {
+  constexpr std::size_t bytes = 832;
+  constexpr std::size_t cached_max = 64 * 1024 / bytes;
+  constexpr std::size_t count = 5000;
+  std::vector<block> released;
+  for (std::size_t i = 0; i < count; ++i) released.emplace_back(bytes);
+  released.clear();  // by this thread, which goes on
+  const std::size_t existed = blocks_that_exist();
+  std::size_t exist = 0;
+
+  std::thread([&] {
+    std::vector<block> taken;
+    for (std::size_t i = 0; i < count - cached_max; ++i) taken.emplace_back(bytes);
+    exist = blocks_that_exist();
+  }).join();
+
+  EXPECT_EQ(exist, existed);
+}
+
 TEST(FramePoolThreads, ThreadThatEnds_LeavesItsBlocksToOthers) {
   const auto use_some = [] {
     std::thread([] {
