@@ -9,16 +9,19 @@
 #include <weft/fs/temp.h>
 #include <weft/fs/watch.h>
 #include <weft/fs/whole_file.h>
+#include <weft/runtime/to_thread.h>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -356,38 +359,55 @@ struct remove_temp_directory : on_the_pool {
 
 // ---- Directories and changes --------------------------------------------------------------------
 
-struct read_directory_next {
-  static constexpr case_traits traits = over_at_once;
-  scratch_folder folder;
-  std::string path = folder.with("a", "x");
-  std::string got;
-
-  task<> attempt(auto how) {
-    auto entries = fs::read_directory(folder.path());
-    auto entry = co_await how(entries.next());
-    if (entry) got = entry->path().string();
-  }
-  void check(bool completed) { EXPECT_EQ(got, completed ? path : ""); }
-};
-
-/// A directory comes before what it holds.
-struct walk_next {
-  static constexpr case_traits traits = over_at_once;
+/// The one thread of the pool is taken, so that a read waits in its line.
+struct reading_a_directory {
+  static constexpr case_traits traits{.completed_in_one_step = false,
+                                      .has_virtual_time = false,
+                                      .rounds = 60,
+                                      .blocking_threads_max = 1};
   scratch_folder folder;
   std::string path = folder / "a";
   std::string got;
+  std::latch may_go_on{1};
+  std::atomic<bool> taken{false};
+  join_handle<> before;
 
   task<> set_up() {
     std::filesystem::create_directory(path);
     (void)folder.with("a/b", "x");
-    co_return;
+    const auto stands_still = [this] {
+      taken = true;
+      may_go_on.wait();
+    };
+    before = spawn(to_thread(stands_still));
+    while (!taken) co_await yield();
   }
-  task<> attempt(auto how) {
-    auto entries = fs::walk(folder.path());
-    auto entry = co_await how(entries.next());
+  void complete() { may_go_on.count_down(); }
+  task<> check(bool completed) {
+    co_await before;
+    EXPECT_EQ(got, completed ? path : "");
+  }
+
+ protected:
+  task<> next_of(auto operation) {
+    auto entry = co_await std::move(operation);
     if (entry) got = entry->path().string();
   }
-  void check(bool completed) { EXPECT_EQ(got, completed ? path : ""); }
+};
+
+struct read_directory_next : reading_a_directory {
+  task<> attempt(auto how) {
+    auto entries = fs::read_directory(folder.path());
+    co_await next_of(how(entries.next()));
+  }
+};
+
+/// A directory comes before what it holds.
+struct walk_next : reading_a_directory {
+  task<> attempt(auto how) {
+    auto entries = fs::walk(folder.path());
+    co_await next_of(how(entries.next()));
+  }
 };
 
 struct begin_to_watch : on_the_pool {
