@@ -162,7 +162,9 @@ class runtime {
   void set_exception_handler(std::function<void(const exception_context&)> handler);
 
   /// Cancels and awaits all tasks, again until none is left. False if the time-out passed first:
-  /// the survivors were reported by name and destroyed where they waited.
+  /// the survivors were reported by name and destroyed where they waited. One that waits for a call
+  /// on another thread (to_thread) or computes is given two seconds more, and left alone then.
+  /// Threads: any that runs no tasks; several at a time, too. The runtime takes tasks afterwards.
   bool shutdown(std::chrono::milliseconds timeout);
 
   [[nodiscard]] runtime_metrics metrics() const;

@@ -533,7 +533,9 @@ bool scheduler::close_generator() {
 /// Tasks that swallow every cancellation: named, then destroyed where they wait.
 void scheduler::destroy_survivors() {
   const std::string survivors =
-      "tasks that did not end within the shutdown time-out were destroyed:\n" + describe_tasks();
+      "tasks that did not end within the shutdown time-out are destroyed where they wait; one that "
+      "waits for a call on another thread, when that returns:\n" +
+      describe_tasks();
   exception_context context;
   context.message = survivors;
   report(context);
