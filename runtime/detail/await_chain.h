@@ -14,7 +14,7 @@ namespace weft::detail {
 
 /// Where a coroutine will go on.
 struct resume_point {
-  const void* code = nullptr;       // the function that does; null: unknown
+  const void* code = nullptr;  // the function that does; null: unknown
   // Behind this await; at the beginning of this coroutine. Line 0: unknown.
   std::source_location await_site;
 
