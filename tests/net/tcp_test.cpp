@@ -938,7 +938,8 @@ TEST(TcpRuntimes, EndOfTheRuntimeThatPolls_LeavesWhoWaitsInAnother) {
   waits.run([&]() -> task<> {
     co_await ends->far.write_all("later");
     ends->far.close();
-    EXPECT_EQ(co_await *reading, "later");
+    const std::string received = co_await *reading;
+    EXPECT_EQ(received, "later");
   });
 }
 
