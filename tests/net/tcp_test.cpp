@@ -890,7 +890,8 @@ task<> wait_a_moment(A awaited) {
   auto waiting = spawn(std::move(awaited));
   co_await until_waiting(waiting);
   waiting.cancel();
-  EXPECT_TRUE((co_await as_result(std::move(waiting))).cancelled());
+  const auto ended = co_await as_result(std::move(waiting));
+  EXPECT_TRUE(ended.cancelled());
 }
 
 TEST(TcpRuntimes, ListenerAndStreamOfAnEndedRuntime_GoOnInTheNext) {
