@@ -2,7 +2,6 @@
 
 #include "../exception_context.h"
 #include "await_chain.h"
-#include "code_name.h"
 #include "scheduler.h"
 
 #include <cstdio>

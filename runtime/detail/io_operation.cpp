@@ -64,7 +64,7 @@ bool io_operation::park() noexcept {
   // between: park says so.
   if (source_->begin_registration(task->runtime)) {
     if (const int error = register_source(*source_); error != 0) {
-      source_->abort_registration();
+      source_->end_registration();
       value = -error;
       finished_ = true;
       return true;

@@ -77,7 +77,7 @@ io_source* io_source::find(std::uint64_t tag) noexcept {
 
 void io_source::close() noexcept {
   generation_.store(generation() + 1, std::memory_order_relaxed);
-  abort_registration();
+  end_registration();
   // acq_rel: see slots_.
   for (auto& slot : slots_) hand_out(slot.exchange(closed, std::memory_order_acq_rel));
 }
@@ -160,7 +160,7 @@ bool io_source::begin_registration(std::uint8_t runtime) noexcept {
   return true;
 }
 
-void io_source::abort_registration() noexcept {
+void io_source::end_registration() noexcept {
   if (registered_with_.exchange(nobody, std::memory_order_relaxed) != nobody)
     live_registrations.fetch_sub(1, std::memory_order_relaxed);
 }

@@ -85,8 +85,8 @@ class alignas(64) io_source {
 
   /// True for the one caller that has to register the source with a poller of this runtime.
   bool begin_registration(std::uint8_t runtime) noexcept;
-  /// The poller has refused it: the next operation that waits asks again.
-  void abort_registration() noexcept;
+  /// It has none any more, or the poller has refused it: the next operation that waits asks again.
+  void end_registration() noexcept;
   [[nodiscard]] bool registered() const noexcept {
     return registered_with_.load(std::memory_order_relaxed) != nobody;
   }

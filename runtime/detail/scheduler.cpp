@@ -246,14 +246,15 @@ class scheduler::loop_claim {
  public:
   /// Holds it, or nothing: another thread has it.
   explicit loop_claim(scheduler& on) noexcept
-      // acquire: what the worker has done until now.
+      // acquire: pairs with the release in the destructor, of who was the worker before.
       : scheduler_(on), held_(!on.loop_running_.exchange(true, std::memory_order_acquire)) {}
   loop_claim(const loop_claim&) = delete;
   loop_claim& operator=(const loop_claim&) = delete;
   ~loop_claim() {
     if (!held_) return;
     const std::lock_guard lock(scheduler_.sweep_mutex_);
-    scheduler_.loop_running_.store(false, std::memory_order_release);  // see the constructor
+    // release: pairs with the acquire in the constructor, of who is the worker next.
+    scheduler_.loop_running_.store(false, std::memory_order_release);
     scheduler_.sweep_changed_.notify_all();
   }
   [[nodiscard]] bool held() const noexcept { return held_; }

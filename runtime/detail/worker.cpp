@@ -158,8 +158,8 @@ task_state* worker::next_shared() noexcept {
     if (task_state* next = its_turn(ring_.pop())) return next;
   }
   if (next_.load(std::memory_order_relaxed) != nullptr) {
-    // acq_rel: see next_.
-    if (task_state* next = its_turn(next_.exchange(nullptr, std::memory_order_acq_rel)))
+    // Relaxed: we have put it there. The exchange decides between us and a rescuer.
+    if (task_state* next = its_turn(next_.exchange(nullptr, std::memory_order_relaxed)))
       return next;
   }
   next_runs_ = 0;

@@ -202,7 +202,8 @@ class worker {
 
   // Shared with thieves and rescuers.
   //   written by  the owner (exchange) and a rescuer that takes it (exchange)
-  //   pairing     acq_rel: passes the task on
+  //   pairing     acq_rel where a task is put there and where a rescuer takes it: passes it on;
+  //               relaxed where the owner takes what it has put there
   alignas(cache_line) atomic<task_state*> next_{nullptr};
   // Steps so far.
   //   written by  the owner

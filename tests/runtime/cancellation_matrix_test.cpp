@@ -1172,45 +1172,6 @@ struct to_thread_abandoned_in_line : blocking_case {
   }
 };
 
-/// The one thread of the pool is taken: the job waits in its line.
-struct run_in_executor_queued : blocking_case {
-  static constexpr case_traits traits = ends_early;
-  std::atomic<int> ran{0};
-  thread_pool_executor pool{1};
-  future<void> before = pool.submit([kept = work] { kept->gate.wait(); });
-
-  task<> attempt(auto how) {
-    const auto job = [this] { return ++ran; };
-    co_await get(how(run_in_executor(pool, job)));
-  }
-  task<> check(bool completed) {
-    co_await before;
-    EXPECT_EQ(ran, completed ? 1 : 0);
-  }
-};
-
-struct run_in_executor_running : blocking_case {
-  static constexpr case_traits traits = goes_on;
-  thread_pool_executor pool{1};
-
-  task<> attempt(auto how) {
-    const auto job = [this] { return work->run(); };
-    co_await get(how(run_in_executor(pool, job)));
-  }
-  task<> line_up() { return until_begun(); }
-};
-
-struct run_in_executor_stopped : blocking_case {
-  static constexpr case_traits traits = stops_with_a_value;
-  thread_pool_executor pool{1};
-
-  task<> attempt(auto how) {
-    const auto job = [this](const std::stop_token& stop) { return work->run_until(stop); };
-    co_await get(how(run_in_executor(pool, job)));
-  }
-  task<> line_up() { return until_begun(); }
-};
-
 /// What a user derives from executor at least: a thread that calls what it is given, in order, and
 /// cannot take anything back.
 class posts_only final : public executor {
@@ -1254,20 +1215,33 @@ class posts_only final : public executor {
   std::thread thread_;
 };
 
-/// One that cannot take a job back skips it when its turn comes: the wait is as long, and no call.
-struct run_in_own_executor_queued : blocking_case {
-  static constexpr case_traits traits{.ends_when_cancelled = false,
-                                      .throws_at_its_end = true,
-                                      .completed_in_one_step = false,
-                                      .has_virtual_time = false,
-                                      .rounds = 80};
+class pool_of_one final : public thread_pool_executor {
+ public:
+  pool_of_one() : thread_pool_executor(1) {}
+};
+
+/// A pool takes a job back. Who cannot skips it when its turn comes: the wait is as long, and no
+/// call.
+template <class Executor>
+constexpr case_traits in_line = ends_early;
+template <>
+constexpr case_traits in_line<posts_only>{.ends_when_cancelled = false,
+                                          .throws_at_its_end = true,
+                                          .completed_in_one_step = false,
+                                          .has_virtual_time = false,
+                                          .rounds = 80};
+
+/// The one thread is taken: the job waits in its line.
+template <class Executor>
+struct run_in_executor_queued : blocking_case {
+  static constexpr case_traits traits = in_line<Executor>;
   std::atomic<int> ran{0};
-  posts_only own;
-  future<void> before = own.submit([kept = work] { kept->gate.wait(); });
+  Executor where;
+  future<void> before = where.submit([kept = work] { kept->gate.wait(); });
 
   task<> attempt(auto how) {
     const auto job = [this] { return ++ran; };
-    co_await get(how(run_in_executor(own, job)));
+    co_await get(how(run_in_executor(where, job)));
   }
   task<> check(bool completed) {
     co_await before;
@@ -1275,24 +1249,26 @@ struct run_in_own_executor_queued : blocking_case {
   }
 };
 
-struct run_in_own_executor_running : blocking_case {
+template <class Executor>
+struct run_in_executor_running : blocking_case {
   static constexpr case_traits traits = goes_on;
-  posts_only own;
+  Executor where;
 
   task<> attempt(auto how) {
     const auto job = [this] { return work->run(); };
-    co_await get(how(run_in_executor(own, job)));
+    co_await get(how(run_in_executor(where, job)));
   }
   task<> line_up() { return until_begun(); }
 };
 
-struct run_in_own_executor_stopped : blocking_case {
+template <class Executor>
+struct run_in_executor_stopped : blocking_case {
   static constexpr case_traits traits = stops_with_a_value;
-  posts_only own;
+  Executor where;
 
   task<> attempt(auto how) {
     const auto job = [this](const std::stop_token& stop) { return work->run_until(stop); };
-    co_await get(how(run_in_executor(own, job)));
+    co_await get(how(run_in_executor(where, job)));
   }
   task<> line_up() { return until_begun(); }
 };
@@ -1418,12 +1394,12 @@ const std::vector<matrix_case>& cases() {
       case_of<to_thread_job_that_stops>("ToThreadThatStops"),
       case_of<to_thread_abandoned>("ToThreadAbandoned"),
       case_of<to_thread_abandoned_in_line>("ToThreadAbandonedInLine"),
-      case_of<run_in_executor_queued>("RunInExecutorQueued"),
-      case_of<run_in_executor_running>("RunInExecutorRunning"),
-      case_of<run_in_executor_stopped>("RunInExecutorStopped"),
-      case_of<run_in_own_executor_queued>("RunInOwnExecutorQueued"),
-      case_of<run_in_own_executor_running>("RunInOwnExecutorRunning"),
-      case_of<run_in_own_executor_stopped>("RunInOwnExecutorStopped"),
+      case_of<run_in_executor_queued<pool_of_one>>("RunInExecutorQueued"),
+      case_of<run_in_executor_running<pool_of_one>>("RunInExecutorRunning"),
+      case_of<run_in_executor_stopped<pool_of_one>>("RunInExecutorStopped"),
+      case_of<run_in_executor_queued<posts_only>>("RunInOwnExecutorQueued"),
+      case_of<run_in_executor_running<posts_only>>("RunInOwnExecutorRunning"),
+      case_of<run_in_executor_stopped<posts_only>>("RunInOwnExecutorStopped"),
       case_of<process_pool_submit>("ProcessPoolSubmit"),
       case_of<process_pool_run>("ProcessPoolRun"),
       case_of<resume_on_executor>("ResumeOnExecutor"),

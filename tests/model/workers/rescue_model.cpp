@@ -148,6 +148,36 @@ task<> nothing() {
   co_return;
 }
 
+task<> wait_and_see(signal& awaited, int& written) {
+  const int value = co_await awaited.wait();
+  check(value == the_value && written == 1, "not what was written before the wake");
+}
+
+/// A worker whose ring others have looked into has a next slot of its own.
+task<> wake_beside_others(scheduler& on, signal& awaited, int& written) {
+  auto first = detail::spawn_task(on, nothing(), {}, 0);
+  auto second = detail::spawn_task(on, nothing(), {}, 0);
+  co_await first;
+  co_await second;
+  written = 1;
+  awaited.set(the_value);
+}
+
+void run_woken_beside_others() {
+  scheduler runs({.workers = 2});
+  signal awaited;
+  int written = 0;
+  const auto waiter = spawn_in(runs, wait_and_see(awaited, written));
+  const auto waker = spawn_in(runs, wake_beside_others(runs, awaited, written));
+
+  runs.run_until_done(*waker.state());
+  runs.run_until_done(*waiter.state());
+}
+
+const registered_model woken_beside_others("NextSlot", "OwnerAgainstOthers_RunsItOnce",
+                                           {.preemptions = 1, .stale_reads = 1, .timeouts = 0},
+                                           run_woken_beside_others, lots);
+
 /// The ring holds three: `last` lies in the overflow list while `blocking` runs.
 task<> spawn_more_than_fit(scheduler& on, task<> blocking, task<> last) {
   std::vector<join_handle<>> spawned;

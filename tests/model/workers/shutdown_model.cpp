@@ -5,6 +5,8 @@
 #include "../checker/registry.h"
 #include "around/runtime.h"
 
+#include <stdexcept>
+
 namespace weft::model {
 namespace {
 
@@ -42,6 +44,29 @@ const registered_model shutdown_alone("Shutdown", "ShutdownAgainstWake_AwaitsThe
 const registered_model shutdown_of_two("Shutdown", "ShutdownOfTwoWorkersAgainstWake_AwaitsTheTask",
                                        {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
                                        [] { shut_down(2); });
+
+// The one worker's loop may run on the thread of run() or on that of shutdown(), in either order.
+const registered_model shutdown_meets_run(
+    "Shutdown", "ShutdownAgainstRun_OneIsTheWorkerAtATime",
+    {.preemptions = 2, .stale_reads = 1, .timeouts = 0}, [] {
+      scheduler runs({.workers = 1});
+      signal never;
+      outcome seen;
+      const auto main = spawn_in(runs, wait_once(never, seen));
+
+      run_threads(
+          [&] {
+            try {
+              runs.run_until_done(*main.state());
+            } catch (const std::logic_error&) {  // the other one has the loop
+            }
+          },
+          [&] { check(runs.shutdown(1h), "not in time"); });
+
+      check(main.done(), "it has not ended");
+      check(main.cancelled() || seen.how == end::cancelled, "not cancelled");
+      expect_no_wake_up_lost();
+    });
 
 // Ctrl-C while the worker sleeps, or is about to.
 const registered_model interrupt("Shutdown", "InterruptAgainstPark_CancelsTheMainTask",
