@@ -14,21 +14,19 @@ namespace detail {
 class cancellation_watch {
  public:
   cancellation_watch() noexcept
-      : requests_before_(here.task == nullptr ? 0 : cancelling(*here.task)),
-        pending_before_(here.task != nullptr && request_pending(*here.task)) {}
+      : requests_before_(here.task == nullptr ? 0 : requests_before(*here.task)) {}
 
   /// A request was delivered since, or a scope is cancelled. One that is still pending is not what
   /// was thrown: it came behind the end of what was awaited, and has its own exception to come.
   [[nodiscard]] bool came() const noexcept {
     if (here.task == nullptr) return false;
     const task_state& self = *here.task;
-    const int requests = cancelling(self) - requests_before_ + (pending_before_ ? 1 : 0);
-    return requests > (request_pending(self) ? 1 : 0) || scope_cancels(self.scopes);
+    const int requests = cancelling(self) - requests_before_;
+    return requests > (request_pending(self) ? 1 : 0) || cancelled_scopes(self.scopes) > 0;
   }
 
  private:
   int requests_before_;
-  bool pending_before_;
 };
 
 /// Awaits A in place and gives its outcome as a value.

@@ -51,7 +51,8 @@ void cancel_scope::on_fire(detail::timer_node& self) noexcept {
 
 cancel_scope::visit::visit(cancel_scope& of)
     : scope_(of),
-      requests_before_(detail::here.task == nullptr ? 0 : detail::cancelling(*detail::here.task)) {
+      requests_before_(detail::here.task == nullptr ? 0
+                                                    : detail::requests_before(*detail::here.task)) {
   if (scope_.entered_before_) detail::throw_invalid_state("a cancel_scope is entered once");
   detail::enter_scope(scope_.scope_);
   scope_.entered_before_ = true;
@@ -83,7 +84,7 @@ bool cancel_scope::visit::catches() noexcept {
   const detail::task_state& task = *scope.task;
   if (detail::cancelling(task) > requests_before_ && !detail::request_pending(task)) return false;
   // The outermost of nested ones takes it.
-  if (!scope.shields && detail::scope_cancels(scope.outer)) return false;
+  if (!scope.shields && detail::cancelled_scopes(scope.outer) > 0) return false;
   scope_.caught_.store(true, std::memory_order_relaxed);
   return true;
 }

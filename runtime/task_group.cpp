@@ -10,9 +10,7 @@ using detail::spin_guard;
 using detail::unlink_result;
 
 task_group::task_group() noexcept
-    : owner_(*detail::here.task),
-      requests_before_(detail::cancelling(owner_)),
-      pending_before_(detail::request_pending(owner_)) {}
+    : owner_(*detail::here.task), requests_before_(detail::requests_before(owner_)) {}
 
 task_group::~task_group() {
   forget_children();
@@ -136,10 +134,8 @@ void task_group::abort() noexcept {
   }
   cancel_children();
   if (!cancel_owner) return;
-  bool joined = false;
-  detail::cancel(owner_, joined);
+  detail::cancel(owner_);
   const spin_guard guard(lock_);
-  joined_ = joined && pending_before_;
   interrupting_ = false;
 }
 
@@ -247,12 +243,11 @@ std::vector<std::exception_ptr> task_group::take_failures(std::exception_ptr bod
 task<> task_group::finish(std::exception_ptr body) {
   using detail::wait_outcome;
   const bool interrupted = end_body();
-  const bool only_us = interrupted && detail::retract(owner_, requests_before_, joined_);
+  const bool only_us = interrupted && detail::retract(owner_, requests_before_);
   const bool cancelled = detail::is_cancellation(body) && !only_us;
   const bool timed_out = detail::is_own_timeout(body, owner_);
   // Requests that the body's cancellation stands for; none if it has awaited a cancelled child.
-  const bool requested = cancelled && (detail::cancelling(owner_) > requests_before_ ||
-                                       (pending_before_ && !detail::request_pending(owner_)));
+  const bool requested = cancelled && detail::cancelling(owner_) > requests_before_;
   if (body != nullptr) abort();
   const wait_outcome join_ended = co_await join(*this);
   const bool failed = body != nullptr && !detail::is_cancellation(body) && !timed_out;

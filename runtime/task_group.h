@@ -92,7 +92,6 @@ class task_group {
   // Immutable.
   detail::task_state& owner_;
   const int requests_before_;
-  const bool pending_before_;
 
   detail::spin_lock lock_;
   // Guarded by lock_.
@@ -106,8 +105,6 @@ class task_group {
   bool body_running_ = true;
   bool interrupted_body_ = false;  // we have cancelled the owner, and take it back
   bool interrupting_ = false;      // ... and are in the middle of it
-  // Our request met one from before the group. Written while interrupting_, read after it.
-  bool joined_ = false;
 };
 
 namespace detail {

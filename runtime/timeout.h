@@ -156,7 +156,8 @@ task<body_value_t<F, timeout_scope&>> run_with_limit(timeout_scope* scope, Limit
 
 /// asyncio.timeout: runs body(scope) or body() in this task; when the limit, which counts from the
 /// begin of the body, passes the body is cancelled, and its cancellation becomes a timeout_error.
-/// An outer cancellation never does; nested limits work as asyncio's.
+/// An outer cancellation never does; nested limits work as asyncio's. A body that swallows one has
+/// to take it back (this_task::uncancel), or its later time-out counts as that cancellation.
 /// The callable is kept until the end; a named one is copied, std::ref(f) borrows it.
 template <class Rep, class Period, scope_body<timeout_scope&> F>
   requires safe_in_await<F>

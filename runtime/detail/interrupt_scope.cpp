@@ -67,11 +67,20 @@ bool scope_raises(const task_state& task) noexcept {
   return false;
 }
 
-bool scope_cancels(const interrupt_scope* innermost) noexcept {
+int cancelled_scopes(const interrupt_scope* innermost) noexcept {
+  int count = 0;
   for (const interrupt_scope* each = innermost; each != nullptr; each = next_in_reach(*each)) {
-    if (each->what != interrupt_scope::raises::timeout && each->has_expired()) return true;
+    if (each->what != interrupt_scope::raises::timeout && each->has_expired()) ++count;
   }
-  return false;
+  return count;
+}
+
+int spent_scopes(const interrupt_scope* innermost) noexcept {
+  int count = 0;
+  for (const interrupt_scope* each = innermost; each != nullptr; each = next_in_reach(*each)) {
+    if (each->spent) ++count;
+  }
+  return count;
 }
 
 bool take_scope_cancellation(task_state& task) noexcept {

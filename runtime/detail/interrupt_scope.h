@@ -43,8 +43,10 @@ void set_shield(interrupt_scope& scope, bool on) noexcept;
 /// Has a scope expired that no scope inside of it shields from? Owner, or a canceller of the BUSY
 /// task.
 bool scope_raises(const task_state& task) noexcept;
-/// ... one of those, from `innermost` outwards, that stand for a cancellation, raised or not yet?
-bool scope_cancels(const interrupt_scope* innermost) noexcept;
+/// ... how many of those, from `innermost` outwards, stand for a cancellation, raised or not yet? And
+/// how many for one that was raised for good?
+int cancelled_scopes(const interrupt_scope* innermost) noexcept;
+int spent_scopes(const interrupt_scope* innermost) noexcept;
 /// Does one raise a cancellation now, which outweighs a time-out? One exception stands for all
 /// that raise once: they are spent. Owner.
 bool take_scope_cancellation(task_state& task) noexcept;

@@ -297,12 +297,6 @@ void tell_stop_hook(task_state& task) noexcept {
 }  // namespace
 
 bool cancel(task_state& task) noexcept {
-  bool joined = false;
-  return cancel(task, joined);
-}
-
-bool cancel(task_state& task, bool& joined) noexcept {
-  joined = false;
   if (done(task)) return false;
   std::uint64_t word = peek(task);
   for (;;) {
@@ -313,10 +307,7 @@ bool cancel(task_state& task, bool& joined) noexcept {
     }
     // Running, queued, held, masked, or another canceller is at work: the request waits for the next
     // suspension, or is delivered together with the other one.
-    if (transition(task, word, counted(word) | request)) {
-      joined = (word & request) != 0;
-      break;
-    }
+    if (transition(task, word, counted(word) | request)) break;
   }
   tell_stop_hook(task);
   return true;
@@ -353,14 +344,19 @@ int uncancel(task_state& task) noexcept {
   }
 }
 
-bool retract(task_state& task, int before, bool joined) noexcept {
+int requests_before(const task_state& task) noexcept {
+  const std::uint64_t word = peek(task);
+  const int count = static_cast<int>(word >> 56);
+  return (word & request) != 0 && count > 0 ? count - 1 : count;
+}
+
+bool retract(task_state& task, int before) noexcept {
   std::uint64_t word = peek(task);
   for (;;) {
     const std::uint64_t left = (word & count_mask) == 0 ? 0 : (word >> 56) - 1;
     std::uint64_t less = (word & ~count_mask) | left << 56;
-    const bool delivered_both = joined && (word & request) == 0;
-    const bool ours = left <= static_cast<std::uint64_t>(before) && !delivered_both;
-    if (ours && !joined) less &= ~request;
+    const bool ours = left <= static_cast<std::uint64_t>(before);
+    if (ours) less &= ~request;
     if (transition(task, word, less)) return ours;
   }
 }

@@ -228,9 +228,6 @@ void wake(task_state& task) noexcept;
 /// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task
 /// alive (a handle, a pin, or being the task). False if it was done already.
 bool cancel(task_state& task) noexcept;
-/// ... for a scope that will retract() it. `joined`: another request was pending, so that one
-/// exception will stand for both.
-bool cancel(task_state& task, bool& joined) noexcept;
 
 /// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until
 /// clear_level().
@@ -240,11 +237,12 @@ void clear_level(task_state& task) noexcept;
 /// asyncio's cancelling() and uncancel(). Reaching zero withdraws a request that was not delivered.
 int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
+/// For a scope that begins now: requests that it has nothing to do with. One that is still pending
+/// will end what is inside, and counts as if it came a moment later.
+int requests_before(const task_state& task) noexcept;
 /// A scope that made one request of its own takes it back. True: the cancellation was its own. No
-/// more requests are left than the `before` it found then, and one that was not delivered is
-/// withdrawn. `joined`: it met a request from before the scope; what was delivered since stands for
-/// that one too, what was not stays pending.
-bool retract(task_state& task, int before, bool joined) noexcept;
+/// more requests are left than those `before` it, and one that was not delivered is withdrawn.
+bool retract(task_state& task, int before) noexcept;
 bool request_pending(const task_state& task) noexcept;
 /// Makes a delivered request pending again, without counting it.
 void repost_request(task_state& task) noexcept;

@@ -10,9 +10,10 @@ void time_limit::start(clock::time_point when, bool over) noexcept {
   if (timer_.shielded) {
     timer_.scope.what = interrupt_scope::raises::cancellation_once;
     enter_scope(timer_.scope);
+    cancelled_before_ = spent_scopes(timer_.scope.outer);
+  } else {
+    cancelled_before_ = requests_before(*here.task);
   }
-  requests_before_ = cancelling(*here.task);
-  pending_before_ = request_pending(*here.task);
   arm(when, over);
 }
 
@@ -29,7 +30,7 @@ void time_limit::on_fire(timer_node& self) noexcept {
   if (limit.shielded) {
     interrupt(*limit.scope.task);
   } else {
-    cancel(*limit.scope.task, limit.joined);
+    cancel(*limit.scope.task);
   }
   limit.end_fire();
 }
@@ -46,10 +47,10 @@ bool time_limit::finish() noexcept {
   timer_wheel::finish_disarm(timer_);
   if (timer_.shielded) {
     leave_scope(timer_.scope);
-    return expired();
+    return expired() && cancelled_scopes(timer_.scope.outer) <= cancelled_before_;
   }
   if (!expired()) return false;
-  return retract(*timer_.scope.task, requests_before_, pending_before_ && timer_.joined);
+  return retract(*timer_.scope.task, cancelled_before_);
 }
 
 }  // namespace weft::detail

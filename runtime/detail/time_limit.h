@@ -14,11 +14,12 @@ void arm_timer(timer_node& timer, task_state& task) noexcept;
 /// that request back.
 ///
 /// asyncio's rule decides whose cancellation it was: on the way out the scope takes its own request
-/// back, and the outcome is a time-out only if no more requests are left than there were on the way
-/// in.
+/// back, and the outcome is a time-out only if no more requests are left than had been delivered on
+/// the way in.
 ///
 /// Behind a shield a request would wait until the shield is gone. There the limit is a scope of the
-/// task that raises one cancellation: what has been postponed stays so.
+/// task that raises one cancellation: what has been postponed stays so. Of several such limits that
+/// have passed the outermost one is told, by the same rule.
 class time_limit {
  public:
   time_limit() noexcept { timer_.fire = on_fire; }
@@ -43,14 +44,12 @@ class time_limit {
   struct limit_timer : timer_node {
     interrupt_scope scope;  // entered behind a shield only; `expired` tells in any case
     bool shielded = false;
-    bool joined = false;  // by on_fire; read when the timer is finished
   };
   static void on_fire(timer_node& self) noexcept;
   void arm(clock::time_point when, bool over) noexcept;
 
   limit_timer timer_;
-  int requests_before_ = 0;
-  bool pending_before_ = false;
+  int cancelled_before_ = 0;  // requests; behind a shield, scopes
   bool active_ = false;
 };
 

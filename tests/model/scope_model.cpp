@@ -175,6 +175,9 @@ const registered_model limit_and_cancel(
       check(detail::cancelling(*waiter.state()) == (accepted ? 1 : 0),
             "a request is lost, or too many are left");
       check(accepted || of_inside.how == end::timed_out, "cancelled by nobody");
+      check(
+          !accepted || of_inside.how == end::cancelled || detail::request_pending(*waiter.state()),
+          "a cancellation was taken for the time-out");
     });
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "cancelled_task.h"
 #include "runtimes.h"
 #include <weft/runtime/as_result.h>
 #include <weft/runtime/cancel_scope.h>
@@ -267,6 +268,31 @@ TEST_P(CancelScope, CancelledScopeAroundADeadline_RaisesACancellation) {
     });
 
     EXPECT_FALSE(finished);
+  });
+}
+
+// Whether one exception stands for both, or the scope is cancelled while the other is on its way out.
+TEST_P(CancelScope, RequestBeforeTheScope_IsNotTakenForItsOwn) {
+  run([]() -> task<> {
+    const ending together = co_await ending_of_a_cancelled_task([]() -> task<> {
+      (void)co_await with_cancel_scope([](cancel_scope& scope) -> task<> {
+        scope.cancel();
+        co_await sleep(1h);
+      });
+    });
+    const ending behind_it = co_await ending_of_a_cancelled_task([]() -> task<> {
+      (void)co_await with_cancel_scope([](cancel_scope& scope) -> task<> {
+        try {
+          co_await sleep(1h);
+        } catch (const cancelled_error&) {
+          scope.cancel();
+          throw;
+        }
+      });
+    });
+
+    EXPECT_EQ(together, ending::cancelled);
+    EXPECT_EQ(behind_it, ending::cancelled);
   });
 }
 

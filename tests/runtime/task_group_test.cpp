@@ -1,3 +1,4 @@
+#include "cancelled_task.h"
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/sleep.h>
@@ -1244,20 +1245,6 @@ TEST_P(TaskGroupCancelledOrder, ChildrenThatAreAllDone_BeatALaterRequest) {
   });
 }
 
-/// Runs `body` in a task that has cancelled itself and has not suspended since.
-template <class F>
-task<ending> ending_of_a_cancelled_task(F body) {
-  join_handle<> self;
-  event assigned;
-  self = spawn([&]() -> task<> {
-    co_await assigned.wait();
-    self.cancel();
-    co_await body();
-  });
-  assigned.set();
-  co_return co_await ending_of(self);
-}
-
 TEST_P(TaskGroupCancelled, RequestBeforeTheScope_EndsItAtTheFirstSuspension) {
   run([]() -> task<> {
     bool began = false;
@@ -1305,6 +1292,24 @@ TEST_P(TaskGroupCancelled, RequestBeforeTheScope_IsNotTakenForTheGroupsOwn) {
 
     EXPECT_EQ(after_a_cancel, ending::cancelled);
     EXPECT_EQ(after_a_failure, ending::cancelled);
+  });
+}
+
+// The group interrupts its owner while the cancellation is on its way out.
+TEST_P(TaskGroupCancelled, GroupThatEndsBehindARequestFromBefore_DoesNotReplaceIt) {
+  run([]() -> task<> {
+    const ending after_a_cancel = co_await ending_of_a_cancelled_task([]() -> task<> {
+      co_await with_task_group([](task_group& group) -> task<> {
+        try {
+          co_await sleep(1h);
+        } catch (const cancelled_error&) {
+          group.cancel();
+          throw;
+        }
+      });
+    });
+
+    EXPECT_EQ(after_a_cancel, ending::cancelled);
   });
 }
 

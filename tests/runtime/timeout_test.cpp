@@ -1,3 +1,4 @@
+#include "cancelled_task.h"
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/gather.h>
@@ -525,6 +526,37 @@ TEST(TimeoutInTime, NestedScopesExpiringTogether_ConvertOnlyTheOutermost) {
   });
 }
 
+// A limit behind a shield has no request of its own to count.
+TEST(TimeoutInTime, NestedScopesExpiringTogetherBehindAShield_ConvertOnlyTheOutermost) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const cancel_shield shield;
+    bool inner_converted = false;
+    const auto when = now() + 10ms;
+    const auto body = [&]() -> task<> {
+      try {
+        co_await timeout_at(when, sleep_an_hour);
+      } catch (const timeout_error&) {
+        inner_converted = true;
+      }
+    };
+
+    const auto together = co_await catch_all(timeout_at(when, body));
+    const auto behind_an_expired_one = co_await catch_all(timeout(10ms, [&]() -> task<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error&) {  // handled
+      }
+      co_await timeout(10ms, sleep_an_hour);
+    }));
+
+    EXPECT_TRUE(together.threw<timeout_error>());
+    EXPECT_FALSE(inner_converted);
+    EXPECT_TRUE(behind_an_expired_one.threw<timeout_error>());
+  });
+}
+
 TEST(TimeoutInTime, InnerExpiry_IsHandledInsideAndTheOuterMayExpireLater) {
   test_runtime rt;
 
@@ -619,20 +651,6 @@ TEST_P(Timeout, ScopeOfATaskThatHandledACancellation_StillWorks) {
   });
 }
 
-/// Runs `body` in a task that has cancelled itself and has not suspended since.
-template <class F>
-task<ending> ending_of_a_cancelled_task(F body) {
-  join_handle<> self;
-  event assigned;
-  self = spawn([&]() -> task<> {
-    co_await assigned.wait();
-    self.cancel();
-    co_await body();
-  });
-  assigned.set();
-  co_return co_await ending_of(self);
-}
-
 // The limit is over at the first suspension, as is the request: one exception stands for both.
 TEST_P(Timeout, RequestBeforeTheScope_IsNotTakenForItsExpiry) {
   run([]() -> task<> {
@@ -648,6 +666,7 @@ TEST_P(Timeout, RequestBeforeTheScope_IsNotTakenForItsExpiry) {
   });
 }
 
+// As if it had come a moment later, in the scope: handled is what was taken back.
 TEST_P(Timeout, RequestBeforeTheScopeThatWasHandledInside_LeavesItsExpiryAlone) {
   run([]() -> task<> {
     bool timed_out = false;
@@ -655,7 +674,8 @@ TEST_P(Timeout, RequestBeforeTheScopeThatWasHandledInside_LeavesItsExpiryAlone) 
       const auto body = []() -> task<> {
         try {
           co_await yield();
-        } catch (const cancelled_error&) {  // handled
+        } catch (const cancelled_error&) {
+          this_task::uncancel();
         }
         co_await sleep(1h);
       };
@@ -668,6 +688,47 @@ TEST_P(Timeout, RequestBeforeTheScopeThatWasHandledInside_LeavesItsExpiryAlone) 
 
     EXPECT_EQ(how, ending::value);
     EXPECT_TRUE(timed_out);
+  });
+}
+
+// The limit passes while the cancellation is on its way out.
+TEST_P(Timeout, ExpiryBehindARequestFromBeforeTheScope_DoesNotReplaceIt) {
+  run([]() -> task<> {
+    const ending how = co_await ending_of_a_cancelled_task([]() -> task<> {
+      co_await timeout(1h, [](timeout_scope& scope) -> task<> {
+        try {
+          co_await sleep(1h);
+        } catch (const cancelled_error&) {
+          EXPECT_TRUE(scope.reschedule(now()));
+          throw;
+        }
+      });
+    });
+
+    EXPECT_EQ(how, ending::cancelled);
+  });
+}
+
+// ... or while the children that it has cancelled clean up.
+TEST(WaitForInTime, ExpiryWhileTheInnerEndsOfARequestFromBefore_DoesNotReplaceIt) {
+  test_runtime rt;
+
+  rt.run([]() -> task<> {
+    const auto slow_to_end = []() -> task<> {
+      co_await try_finally(sleep_an_hour, []() -> task<> { co_await sleep(20ms); });
+    };
+    auto running = co_await spawn_waiting(slow_to_end);
+    const ending of_a_task = co_await ending_of_a_cancelled_task(
+        [&]() -> task<> { co_await wait_for(std::move(running), 10ms); });
+    const ending of_a_group = co_await ending_of_a_cancelled_task([&]() -> task<> {
+      const auto body = [&](task_group& group) {
+        group.spawn(slow_to_end(), {.eager_start = true});
+      };
+      co_await wait_for(with_task_group(body), 10ms);
+    });
+
+    EXPECT_EQ(of_a_task, ending::cancelled);
+    EXPECT_EQ(of_a_group, ending::cancelled);
   });
 }
 

@@ -270,28 +270,10 @@ TEST(WaitWord, CancelOfADoneTask_IsRefused) {
   run_task([]() -> task<> {
     auto child = spawn([]() -> task<> { co_return; });
     co_await child;
-    bool joined = true;
 
     EXPECT_FALSE(detail::cancel(*child.state()));
-    EXPECT_FALSE(detail::cancel(*child.state(), joined));
 
-    EXPECT_FALSE(joined);
     EXPECT_EQ(detail::cancelling(*child.state()), 0);
-  });
-}
-
-TEST(WaitWord, CancelThatMeetsAPendingRequest_SaysSo) {
-  run_task([]() -> task<> {
-    bool joined = true;
-
-    detail::cancel(current(), joined);
-    EXPECT_FALSE(joined);
-    detail::cancel(current(), joined);
-    EXPECT_TRUE(joined);
-
-    while (detail::uncancel(current()) > 0) {
-    }
-    co_return;
   });
 }
 
@@ -497,10 +479,10 @@ TEST(WaitWord, Count_SaturatesAt255) {
 
 TEST(WaitWord, RetractedRequest_IsWithdrawnWhenItWasTheOnlyOne) {
   run_task([]() -> task<> {
-    bool joined = false;
-    detail::cancel(current(), joined);
+    const int before = detail::requests_before(current());
+    detail::cancel(current());
 
-    EXPECT_TRUE(detail::retract(current(), 0, joined));
+    EXPECT_TRUE(detail::retract(current(), before));
 
     EXPECT_FALSE(detail::request_pending(current()));
     EXPECT_EQ(detail::cancelling(current()), 0);
@@ -508,13 +490,30 @@ TEST(WaitWord, RetractedRequest_IsWithdrawnWhenItWasTheOnlyOne) {
   });
 }
 
+TEST(WaitWord, RetractedRequestBehindADeliveredOne_IsOnesOwn) {
+  run_task([]() -> task<> {
+    detail::cancel(current());  // somebody else's
+    (void)detail::consume_request(current());
+    const int before = detail::requests_before(current());
+    detail::cancel(current());
+
+    EXPECT_TRUE(detail::retract(current(), before));
+
+    EXPECT_EQ(before, 1);
+    EXPECT_FALSE(detail::request_pending(current()));
+    EXPECT_EQ(detail::cancelling(current()), 1);
+    (void)detail::uncancel(current());
+    co_return;
+  });
+}
+
 TEST(WaitWord, RetractedRequestBesideALaterOne_LeavesThatOne) {
   run_task([]() -> task<> {
-    bool joined = false;
-    detail::cancel(current(), joined);
+    const int before = detail::requests_before(current());
+    detail::cancel(current());
     detail::cancel(current());  // somebody else's
 
-    EXPECT_FALSE(detail::retract(current(), 0, joined));
+    EXPECT_FALSE(detail::retract(current(), before));
 
     EXPECT_TRUE(detail::request_pending(current()));
     EXPECT_EQ(detail::cancelling(current()), 1);
@@ -523,14 +522,15 @@ TEST(WaitWord, RetractedRequestBesideALaterOne_LeavesThatOne) {
   });
 }
 
-TEST(WaitWord, RetractedRequestBesideAnEarlierOne_LeavesThatOne) {
+TEST(WaitWord, RetractedRequestBesideAPendingOne_LeavesThatOne) {
   run_task([]() -> task<> {
     detail::cancel(current());  // somebody else's
-    bool joined = false;
-    detail::cancel(current(), joined);
+    const int before = detail::requests_before(current());
+    detail::cancel(current());
 
-    EXPECT_TRUE(detail::retract(current(), 1, joined));
+    EXPECT_FALSE(detail::retract(current(), before));
 
+    EXPECT_EQ(before, 0);
     EXPECT_TRUE(detail::request_pending(current()));
     EXPECT_EQ(detail::cancelling(current()), 1);
     (void)detail::uncancel(current());
@@ -538,17 +538,21 @@ TEST(WaitWord, RetractedRequestBesideAnEarlierOne_LeavesThatOne) {
   });
 }
 
-TEST(WaitWord, RetractedRequestDeliveredWithAnEarlierOne_IsNotOnesOwn) {
+// Whether one exception stands for both, or the other one's is on its way out when ours comes.
+TEST(WaitWord, RetractedRequestAndOneDeliveredInTheScope_IsNotOnesOwn) {
   run_task([]() -> task<> {
-    detail::cancel(current());  // somebody else's
-    bool joined = false;
-    detail::cancel(current(), joined);
-    (void)detail::consume_request(current());  // one exception for both
+    for (const bool together : {true, false}) {
+      detail::cancel(current());  // somebody else's
+      const int before = detail::requests_before(current());
+      if (!together) (void)detail::consume_request(current());
+      detail::cancel(current());
+      if (together) (void)detail::consume_request(current());
 
-    EXPECT_FALSE(detail::retract(current(), 1, joined));
+      EXPECT_FALSE(detail::retract(current(), before));
 
-    EXPECT_EQ(detail::cancelling(current()), 1);
-    (void)detail::uncancel(current());
+      EXPECT_EQ(detail::cancelling(current()), 1);
+      (void)detail::uncancel(current());
+    }
     co_return;
   });
 }
