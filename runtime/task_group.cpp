@@ -3,6 +3,7 @@
 #include "detail/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weft {
 
@@ -14,58 +15,92 @@ task_group::task_group() noexcept
 
 task_group::~task_group() {
   forget_children();
-  while (member* each = failed_.pop_front()) {
-    detail::drop_handle(*each->child);
-    delete each;
-  }
-  while (member* each = spare_.pop_front()) delete each;
+  while (member* each = failed_.pop_front()) detail::drop_handle(*each->child);
+  while (blocks_ != nullptr) delete std::exchange(blocks_, blocks_->next);
 }
 
-/// For a frame that is destroyed while it waits, the last resort of a shutdown: the children end
-/// without us.
-void task_group::forget_children() noexcept {
+/// Under lock_.
+std::ptrdiff_t task_group::alive_locked() const noexcept {
+  // acquire: see ends_.
+  const std::ptrdiff_t ends = ends_.load(std::memory_order_acquire);
+  return owner_waits_ ? ends : spawned_ + ends;
+}
+
+/// Under lock_: one more child. False: the last one has ended.
+bool task_group::count_child() noexcept {
+  if (!owner_waits_) {
+    ++spawned_;
+    return true;
+  }
+  std::ptrdiff_t alive = ends_.load(std::memory_order_relaxed);
+  // Relaxed: the child that spawns is alive, and its own end comes after this.
+  while (alive > 0 && !ends_.compare_exchange_weak(alive, alive + 1, std::memory_order_relaxed)) {
+  }
+  return alive > 0;
+}
+
+/// The group may be gone afterwards, unless its owner waits for us.
+void task_group::count_end() noexcept {
+  // acq_rel: see ends_.
+  if (ends_.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::wake(*joiner_->task);
+}
+
+// ---- Places -------------------------------------------------------------------------------------
+
+/// A place for one more child, counted as alive.
+task_group::member& task_group::begin_spawn() {
   for (;;) {
-    member* place = nullptr;
-    detail::task_state* child = nullptr;
     {
       const spin_guard guard(lock_);
-      place = children_.front();
-      if (place == nullptr) place = cancelled_children_.front();
-      if (place == nullptr) return;
-      child = place->child;
-      detail::add_handle(*child);
+      member* const place = phase_ == phase::open ? take_place() : nullptr;
+      if (phase_ != phase::open || (place != nullptr && !count_child()))
+        detail::throw_invalid_state("task_group::spawn(): the group is ending or has ended");
+      if (place != nullptr) return *place;
     }
-    if (detail::remove_waiter(*child, *place)) {
-      detail::intrusive_list<member>::unlink(*place);  // nobody else touches the lists any more
-      delete place;
-      detail::drop_handle(*child);
-    }
-    // Else it is ending this moment, on another worker: look again.
-    detail::drop_handle(*child);
+    add_block();
   }
 }
 
-/// A place for one more child, counted as unfinished.
-task_group::member* task_group::begin_spawn() {
-  member* place = nullptr;
+/// Under lock_. Null: there is none. Who completes a child leaves its place where it is, so that the
+/// ends of children on several workers meet at one counter only; free places are gathered when they
+/// are half of all, which keeps that cheap.
+task_group::member* task_group::take_place() noexcept {
+  if (member* const spare = spare_.pop_front()) return spare;
+  if (newest_ == nullptr) return nullptr;
+  if (newest_->used < newest_->size) return &newest_->places[newest_->used++];
+  if (2 * alive_locked() > place_count_) return nullptr;
+  for (block* each = blocks_; each != nullptr; each = each->next) {
+    for (std::size_t i = 0; i < each->size; ++i) {
+      member& place = each->places[i];
+      // acquire: see now.
+      if (place.now.load(std::memory_order_acquire) != member::state::ended) continue;
+      place.now.store(member::state::idle, std::memory_order_relaxed);
+      spare_.push_back(place);
+    }
+  }
+  return spare_.pop_front();
+}
+
+void task_group::add_block() {
+  constexpr std::ptrdiff_t least = detail::sizes::group_places, most = 64;
+  std::ptrdiff_t size = 0;
   {
     const spin_guard guard(lock_);
-    if (phase_ != phase::open)
-      detail::throw_invalid_state("task_group::spawn(): the group is ending or has ended");
-    ++unfinished_;
-    place = spare_.pop_front();
+    size = std::clamp(place_count_, least, most);
   }
-  if (place != nullptr) return place;
-  try {
-    place = new member;
-  } catch (...) {
-    const spin_guard guard(lock_);
-    --unfinished_;
-    throw;
+  auto* const made = new block(*this, static_cast<std::size_t>(size));
+  const spin_guard guard(lock_);
+  (newest_ == nullptr ? blocks_ : newest_->next) = made;
+  newest_ = made;
+  place_count_ += size;
+}
+
+task_group::block::block(task_group& group, std::size_t count)
+    : places(std::make_unique<member[]>(count)), size(count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    places[i].group = &group;
+    places[i].on_done = on_child_done;
   }
-  place->group = this;
-  place->on_done = on_child_done;
-  return place;
 }
 
 void task_group::start(detail::task_state& child, const detail::task_type& type,
@@ -75,7 +110,7 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   std::uintptr_t extra = 0;
   try {
     extra = detail::make_extra(options.name);
-    reserved = begin_spawn();
+    reserved = &begin_spawn();
   } catch (...) {  // refused: the task is destroyed unrun
     detail::drop_extra(extra);
     frame.destroy();
@@ -92,11 +127,11 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   bool aborting = false;
   {
     const spin_guard guard(lock_);
-    children_.push_back(place);
+    // It may be cancelled from now on. release: see now.
+    place.now.store(member::state::running, std::memory_order_release);
     aborting = phase_ == phase::aborting;
   }
-  if (aborting)
-    detail::cancel(child);  // the group was cancelled since begin_spawn: the child never runs
+  if (aborting) cancel_member(place);  // since begin_spawn: the child never runs
   options.eager_start ? detail::run_now(child) : detail::schedule_back(child);
 }
 
@@ -105,20 +140,55 @@ void task_group::on_child_done(detail::completion_waiter& self,
   auto& place = static_cast<member&>(self);
   task_group& group = *place.group;
   const bool failed = child.type->failed(child) && !detail::ended_cancelled(child);
-  if (failed) group.abort();
-  detail::wait_node* joiner = nullptr;
-  {
+  if (failed) {
+    group.abort();
     const spin_guard guard(group.lock_);
-    detail::intrusive_list<member>::unlink(place);
-    (failed ? group.failed_ : group.spare_).push_back(place);
-    if (--group.unfinished_ == 0 && group.joiner_ != nullptr) {
-      group.phase_ = phase::closed;
-      joiner = std::exchange(group.joiner_, nullptr);
-    }
+    group.failed_.push_back(place);
   }
-  // The group may be gone now, unless its owner waits for us.
-  if (!failed) detail::drop_handle(child);
-  if (joiner != nullptr) detail::wake(*joiner->task);
+  const auto last = failed ? member::state::failed : member::state::ended;
+  // acq_rel: see now.
+  const bool used =
+      place.now.exchange(last, std::memory_order_acq_rel) == member::state::cancelling;
+  if (!failed && !used) detail::drop_handle(child);
+  group.count_end();
+}
+
+// ---- Cancelling the children --------------------------------------------------------------------
+
+/// Nobody drops the handle of its child meanwhile. False: it has none, or another canceller has it.
+bool task_group::hold(member& place, member::state from) noexcept {
+  // acquire: see now.
+  return place.now.compare_exchange_strong(from, member::state::cancelling,
+                                           std::memory_order_acquire, std::memory_order_relaxed);
+}
+
+void task_group::let_go(member& place) noexcept {
+  detail::task_state& child = *place.child;
+  auto seen = member::state::cancelling;
+  // release: who completes the child drops the handle after us. acquire if that was done: as above.
+  if (!place.now.compare_exchange_strong(seen, member::state::cancelled, std::memory_order_release,
+                                         std::memory_order_acquire) &&
+      seen == member::state::ended) {
+    detail::drop_handle(child);
+  }
+}
+
+void task_group::cancel_member(member& place) noexcept {
+  if (!hold(place, member::state::running)) return;
+  detail::cancel(*place.child);
+  let_go(place);
+}
+
+/// One by one and without the lock: a cancellation runs the code of whatever the child waits for.
+template <class Action>
+void task_group::for_each_member(const Action& act) noexcept {
+  const auto next_of = [this](const block* before) {
+    const spin_guard guard(lock_);
+    return before == nullptr ? blocks_ : before->next;
+  };
+  for (block* each = next_of(nullptr); each != nullptr; each = next_of(each)) {
+    for (std::size_t i = 0; i < each->size; ++i) act(each->places[i]);
+  }
 }
 
 /// Refuses further children, cancels those there are and, if it still runs, the body.
@@ -132,28 +202,35 @@ void task_group::abort() noexcept {
     interrupted_body_ = cancel_owner;
     interrupting_ = cancel_owner;
   }
-  cancel_children();
+  for_each_member(cancel_member);
   if (!cancel_owner) return;
   detail::cancel(owner_);
   const spin_guard guard(lock_);
   interrupting_ = false;
 }
 
-/// One by one and without the lock: a cancellation runs the code of whatever the child waits for.
-void task_group::cancel_children() noexcept {
+/// For a frame that is destroyed while it waits, the last resort of a shutdown: the children end
+/// without us.
+void task_group::forget_children() noexcept {
   for (;;) {
-    detail::task_state* child = nullptr;
     {
       const spin_guard guard(lock_);
-      member* next = children_.pop_front();
-      if (next == nullptr) return;
-      cancelled_children_.push_back(*next);
-      child = next->child;
-      detail::add_handle(*child);
+      phase_ = phase::closed;
+      if (alive_locked() == 0) return;
     }
-    detail::cancel(*child);
-    detail::drop_handle(*child);
+    for_each_member([this](member& place) { disown(place); });
+    detail::yield_thread();  // others are ending or beginning this moment, on other workers
   }
+}
+
+void task_group::disown(member& place) noexcept {
+  if (!hold(place, member::state::running) && !hold(place, member::state::cancelled)) return;
+  detail::task_state& child = *place.child;
+  if (!detail::remove_waiter(child, place)) return let_go(place);
+  // Relaxed: nobody else touches the place any more.
+  place.now.store(member::state::ended, std::memory_order_relaxed);
+  detail::drop_handle(child);
+  ends_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: it is not the end of the child
 }
 
 void task_group::cancel() noexcept {
@@ -162,33 +239,27 @@ void task_group::cancel() noexcept {
 
 // ---- Waiting for the children -------------------------------------------------------------------
 
-/// Under lock_, by the owner, whose body is over. True: the group has ended, and takes no child
-/// any more.
-bool task_group::all_ended() noexcept {
-  if (unfinished_ > 0) return false;
-  phase_ = phase::closed;
-  return true;
-}
-
 bool task_group::join::try_now() noexcept {
   const spin_guard guard(group_.lock_);
-  return group_.all_ended();
+  if (group_.alive_locked() > 0) return false;
+  group_.phase_ = phase::closed;
+  return true;
 }
 
 bool task_group::join::publish() noexcept {
   unlink = detail::waits<cancel_wait, "the end of a task_group", visit_children>;
   const spin_guard guard(group_.lock_);
-  if (group_.all_ended()) return false;
   group_.joiner_ = this;
-  return true;
+  group_.owner_waits_ = true;
+  // acq_rel: see ends_.
+  const std::ptrdiff_t ends = group_.ends_.fetch_add(group_.spawned_, std::memory_order_acq_rel);
+  return ends + group_.spawned_ > 0;
 }
 
 unlink_result task_group::join::cancel_wait(detail::wait_node& self) noexcept {
   task_group& group = static_cast<join&>(self).group_;
-  {
-    const spin_guard guard(group.lock_);
-    if (group.joiner_ == nullptr) return unlink_result::completed;
-  }
+  // Relaxed: who has counted the last end wakes us.
+  if (group.ends_.load(std::memory_order_relaxed) == 0) return unlink_result::completed;
   group.abort();
   return unlink_result::forwarded;
 }
@@ -196,11 +267,9 @@ unlink_result task_group::join::cancel_wait(detail::wait_node& self) noexcept {
 void task_group::join::visit_children(const detail::wait_node& self, detail::visit_function visit,
                                       void* context) noexcept {
   task_group& group = static_cast<const join&>(self).group_;
-  const spin_guard guard(group.lock_);
-  for (auto* list : {&group.children_, &group.cancelled_children_}) {
-    for (task_group::member* each = list->front(); each != nullptr; each = list->after(*each))
-      visit(context, *each->child);
-  }
+  group.for_each_member([&](const task_group::member& place) {
+    if (place.has_child()) visit(context, *place.child);
+  });
 }
 
 /// The body has ended: from now on nobody interrupts the owner on our behalf. True if somebody had.
@@ -220,13 +289,11 @@ bool task_group::end_body() noexcept {
 std::vector<std::exception_ptr> task_group::take_failures(std::exception_ptr body) {
   std::vector<std::exception_ptr> thrown;
   std::vector<std::exception_ptr> seen;
-  while (member* each = failed_.front()) {
+  while (member* each = failed_.pop_front()) {
     detail::task_state& child = *each->child;
     thrown.push_back(child.type->exception(child));
     if (detail::is_retrieved(child)) seen.push_back(thrown.back());
     detail::mark_retrieved(child);
-    detail::intrusive_list<member>::unlink(*each);
-    spare_.push_back(*each);
     detail::drop_handle(child);
   }
   if (body != nullptr) thrown.push_back(std::move(body));

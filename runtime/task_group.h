@@ -1,9 +1,16 @@
 #pragma once
 
 #include "cancel.h"
+#include "detail/atomic.h"
+#include "detail/intrusive_list.h"
+#include "detail/spin_lock.h"
+#include "detail/wait_node.h"
 #include "spawn.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -55,11 +62,36 @@ class task_group {
  private:
   enum class phase : unsigned char { open, aborting, closed };
 
-  /// A child's place in the group. It has a handle on the child while that runs, and on one that
-  /// failed until the group ends.
+  /// A child's place in the group, used again for another when that has ended. It has a handle on
+  /// the child while that runs, and on one that failed until the group ends.
   struct member : detail::completion_waiter, detail::list_node {
+    enum class state : std::uint32_t {
+      idle,        // no child yet
+      running,     //
+      cancelling,  // ... and a canceller is using it: who comes second drops the handle
+      cancelled,   // ... and its cancellation was requested
+      ended,       // the place may be used again
+      failed,
+    };
     task_group* group = nullptr;
     detail::task_state* child = nullptr;
+    //   written by  who spawns (idle, running), who completes the child (exchange) and a canceller
+    //               (compare-exchange)
+    //   pairing     acq_rel between those; acquire by who uses the place again
+    detail::atomic<state> now{state::idle};
+
+    /// A snapshot: it may end this moment.
+    [[nodiscard]] bool has_child() const noexcept {
+      const state seen = now.load(std::memory_order_acquire);  // acquire: see now
+      return seen == state::running || seen == state::cancelling || seen == state::cancelled;
+    }
+  };
+  struct block {
+    block(task_group& group, std::size_t count);
+    const std::unique_ptr<member[]> places;
+    const std::size_t size;
+    std::size_t used = 0;   // guarded by lock_: those before were taken once
+    block* next = nullptr;  // ... as well
   };
 
   /// Waits until the last child has ended.
@@ -78,13 +110,22 @@ class task_group {
     task_group& group_;
   };
 
-  member* begin_spawn();
+  member& begin_spawn();
+  member* take_place() noexcept;
+  void add_block();
+  [[nodiscard]] std::ptrdiff_t alive_locked() const noexcept;
+  bool count_child() noexcept;
+  void count_end() noexcept;
+  static bool hold(member& place, member::state from) noexcept;
+  static void let_go(member& place) noexcept;
+  static void cancel_member(member& place) noexcept;
+  void disown(member& place) noexcept;
+  template <class Action>
+  void for_each_member(const Action& act) noexcept;
   void start(detail::task_state& child, const detail::task_type& type,
              std::coroutine_handle<> frame, const spawn_options& options);
   void abort() noexcept;
-  void cancel_children() noexcept;
   bool end_body() noexcept;
-  [[nodiscard]] bool all_ended() noexcept;
   std::vector<std::exception_ptr> take_failures(std::exception_ptr body);
   void forget_children() noexcept;
   static void on_child_done(detail::completion_waiter& self, detail::task_state& child) noexcept;
@@ -95,16 +136,26 @@ class task_group {
 
   detail::spin_lock lock_;
   // Guarded by lock_.
-  detail::intrusive_list<member> children_;
-  detail::intrusive_list<member> cancelled_children_;  // still running
-  detail::intrusive_list<member> failed_;              // ended
-  detail::intrusive_list<member> spare_;
-  std::size_t unfinished_ = 0;
-  detail::wait_node* joiner_ = nullptr;
+  block* blocks_ = nullptr;  // all places, oldest first; they live as long as the group
+  block* newest_ = nullptr;
+  std::ptrdiff_t place_count_ = 0;
+  detail::intrusive_list<member> spare_;   // places without a child
+  detail::intrusive_list<member> failed_;  // in the order of their ends
+  std::ptrdiff_t spawned_ = 0;             // before the owner waits
+  bool owner_waits_ = false;
   phase phase_ = phase::open;
   bool body_running_ = true;
   bool interrupted_body_ = false;  // we have cancelled the owner, and take it back
   bool interrupting_ = false;      // ... and are in the middle of it
+
+  detail::wait_node* joiner_ = nullptr;  // published by ends_
+  // Apart from what the owner writes at each spawn.
+  [[maybe_unused]] std::byte apart_[detail::cache_line];
+  // Minus the children that have ended; from the time on when the owner waits, plus all that were
+  // spawned: those that are alive.
+  //   written by  who completes a child; the owner once, when it begins to wait; who spawns after that
+  //   pairing     acq_rel: the last one to end sees the joiner, and the owner what all have done
+  detail::atomic<std::ptrdiff_t> ends_{0};
 };
 
 namespace detail {

@@ -42,10 +42,12 @@ inline void light_barrier() noexcept {
 
 /// Bounds that the checker needs to be tiny.
 namespace sizes {
-inline constexpr std::uint64_t ready_ring = 1024;  // run_queue
-inline constexpr std::int64_t forks = 1024;        // fork_deque
-inline constexpr std::size_t source_chunk = 256;   // io_sources allocated at a time
+inline constexpr std::uint64_t ready_ring = 16384;  // run_queue
+inline constexpr std::int64_t forks = 1024;         // fork_deque
+inline constexpr std::size_t source_chunk = 256;    // io_sources allocated at a time
 inline constexpr std::size_t source_chunks = 4096;
+inline constexpr std::ptrdiff_t group_places =
+    4;  // task_group: children that it has room for at first
 }  // namespace sizes
 
 }  // namespace weft::detail

@@ -30,11 +30,13 @@ constexpr std::uint64_t worth_waking_ns = 100'000;
 // ... and worth being stolen by a worker that is awake when it is worth moving the tasks' data to
 // another cache.
 constexpr std::uint64_t worth_stealing_ns = 10'000;
-// ... unless its tasks are this short and all fit into the ring: then another worker spends longer
-// on fetching them, line by line of cache, than their owner on running them, and slows it down.
+// ... unless its tasks are this short: then another worker spends longer on fetching them, line by
+// line of cache, than their owner on running them, and slows it down.
 constexpr std::uint64_t worth_moving_ns = 100;
 // A look at the backlog every so many pushes, and at the end of each batch.
 constexpr std::uint32_t pushes_between_looks = 32;
+// From the overflow list to a ring under one lock.
+constexpr std::uint64_t moved_max = std::min<std::uint64_t>(run_queue::capacity / 2, 512);
 constexpr unsigned next_runs_max = 3;
 // Of eager tasks that begin eager tasks: each takes about 500 bytes of the stack, and what it needs
 // itself.
@@ -231,7 +233,10 @@ void worker::begin_batch() noexcept {
   stretch_begin_ns_ = batch_begin_ns_ = now_ns();
   stretch_left_ = stretch_;
   batch_left_ = batch_steps;
-  if (may_be_alone_ && scheduler_.all_asleep_but(index_)) ring_.make_private();
+  if (may_be_alone_ && scheduler_.all_asleep_but(index_)) {
+    ring_.make_private();
+    overflow_lock_.bias();
+  }
 }
 
 /// A look at the clock: are steps as long as they were, and is it time to look at the reactor?
@@ -331,16 +336,18 @@ inline void worker::push_ring(task_state& task) noexcept {
 
 /// Behind the tasks that are there already, until the ring has run empty.
 void worker::push_overflow(task_state& task) noexcept {
-  const spin_guard guard(overflow_lock_);
+  const biased_lock::owner_guard guard(overflow_lock_);
   overflow_.push(task);
   overflowed_.store(true, std::memory_order_relaxed);
 }
 
-/// The ring is empty: refills half of it from the overflow list, in order.
+/// The ring is empty. Where it costs nothing to come back the list is used up task by task; else it
+/// refills the ring, in order.
 task_state* worker::pop_overflow() noexcept {
-  const spin_guard guard(overflow_lock_);
+  const biased_lock::owner_guard guard(overflow_lock_);
   task_state* first = overflow_.pop();
-  for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !overflow_.empty(); ++moved) {
+  const std::uint64_t refill = guard.is_biased() ? 0 : moved_max;
+  for (std::uint64_t moved = 0; moved < refill && !overflow_.empty(); ++moved) {
     if (!ring_.push(*overflow_.pop())) break;
   }
   overflowed_.store(!overflow_.empty(), std::memory_order_relaxed);
@@ -366,9 +373,9 @@ void worker::notify() noexcept {
 }
 
 std::uint64_t worker::backlog_ns() const noexcept {
-  const std::uint64_t tasks = ring_.size_approx();
-  if (overflowed_.load(std::memory_order_relaxed)) return (tasks + run_queue::capacity) * step_ns_;
-  return step_ns_ < worth_moving_ns ? 0 : tasks * step_ns_;
+  if (step_ns_ < worth_moving_ns) return 0;
+  const bool more = overflowed_.load(std::memory_order_relaxed);
+  return (ring_.size_approx() + (more ? run_queue::capacity : 0)) * step_ns_;
 }
 
 /// Wakes a sleeper if what waits here is worth it.
@@ -423,9 +430,8 @@ bool worker::steal_overflow(worker& victim) noexcept {
   if (!victim.overflowed_.load(std::memory_order_relaxed)) return false;
   task_fifo taken;
   {
-    const spin_guard guard(victim.overflow_lock_);
-    for (std::uint64_t moved = 0; moved < run_queue::capacity / 2 && !victim.overflow_.empty();
-         ++moved) {
+    const biased_lock::visitor_guard guard(victim.overflow_lock_);
+    for (std::uint64_t moved = 0; moved < moved_max && !victim.overflow_.empty(); ++moved) {
       taken.push(*victim.overflow_.pop());
     }
     victim.overflowed_.store(!victim.overflow_.empty(), std::memory_order_relaxed);
@@ -510,7 +516,6 @@ bool worker::run_nested(task_state& task) noexcept {
 
 /// Everything that was ready when we came; our own ring may be in use, so the tasks go one by one.
 bool worker::take_ready(worker& stuck) noexcept {
-  if (ring_.size_approx() == 0) return steal_from(stuck, 1);
   bool any = false;
   for (std::uint64_t left = stuck.ring_.size_approx(); left > 0; --left) {
     task_state* task = stuck.ring_.steal_one();

@@ -34,12 +34,12 @@
 // One of the two sees the other, so a task in the inbox never waits for a sleeping worker. The
 // other queues are filled by their owner only, who is awake.
 
+#include "biased_lock.h"
 #include "fork_deque.h"
 #include "idle_set.h"
 #include "inbox.h"
 #include "poller.h"
 #include "run_queue.h"
-#include "spin_lock.h"
 #include "task_fifo.h"
 #include "timer_wheel.h"
 
@@ -175,7 +175,7 @@ class worker {
   scheduler& scheduler_;
   const unsigned index_;
   const bool single_;
-  const bool may_be_alone_;  // make_private() of the ring works here
+  const bool may_be_alone_;  // ring and overflow can be its own for a time
 
   // Owner thread only.
   task_fifo local_;
@@ -226,7 +226,7 @@ class worker {
   //   pairing     none; relaxed: an estimate
   atomic<std::uint64_t> shared_step_ns_{500};
   run_queue ring_;
-  spin_lock overflow_lock_;
+  biased_lock overflow_lock_;
   task_fifo overflow_;              // guarded by overflow_lock_
   atomic<bool> overflowed_{false};  // a hint that overflow_ is not empty; written under the lock
   inbox inbox_;

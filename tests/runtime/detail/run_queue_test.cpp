@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -117,8 +118,10 @@ TEST(RunQueue, FullQueue_CanBeStolenFrom) {
   tasks all(run_queue::capacity);
   for (std::size_t i = 0; i < all.size(); ++i) victim->push(all[i]);
 
-  EXPECT_EQ(victim->steal(*thief, 1), run_queue::capacity / 2);
-  for (std::size_t i = 0; i < run_queue::capacity / 2; ++i) EXPECT_TRUE(victim->push(all[i]));
+  const std::uint64_t stolen = victim->steal(*thief, 1);
+  for (std::size_t i = 0; i < stolen; ++i) EXPECT_TRUE(victim->push(all[i]));
+
+  EXPECT_EQ(stolen, std::min(run_queue::capacity / 2, run_queue::stolen_max));
 
   EXPECT_FALSE(victim->push(all[0]));
 }
