@@ -1,6 +1,7 @@
 #include "task_group.h"
 
 #include "detail/scheduler.h"
+#include "error.h"
 
 #include <algorithm>
 #include <utility>
@@ -145,6 +146,8 @@ void task_group::on_child_done(detail::completion_waiter& self,
     const spin_guard guard(group.lock_);
     group.failed_.push_back(place);
   }
+  if (!failed && child.type->failed(child))
+    group.child_was_cancelled_.store(true, std::memory_order_relaxed);  // seen with ends_
   const auto last = failed ? member::state::failed : member::state::ended;
   // acq_rel: see now.
   const bool used =
@@ -324,6 +327,10 @@ task<> task_group::finish(std::exception_ptr body) {
     throw exception_group("errors in a task group", std::move(failures));
   }
   if (join_ended != wait_outcome::completed) detail::throw_interrupted(join_ended);
+  // What was cancelled, a shutdown it may be, has cancelled us as well: here, before our caller takes
+  // the work of the group for done.
+  if (child_was_cancelled_.load(std::memory_order_relaxed) && detail::consume_request(owner_))
+    throw cancelled_error();
   if (cancelled || timed_out) std::rethrow_exception(body);
 }
 

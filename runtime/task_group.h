@@ -149,6 +149,8 @@ class task_group {
   bool interrupting_ = false;      // ... and are in the middle of it
 
   detail::wait_node* joiner_ = nullptr;  // published by ends_
+  //   written by  who completes a child; relaxed: published by ends_
+  detail::atomic<bool> child_was_cancelled_{false};
   // Apart from what the owner writes at each spawn.
   [[maybe_unused]] std::byte apart_[detail::cache_line];
   // Minus the children that have ended; from the time on when the owner waits, plus all that were
@@ -192,7 +194,8 @@ task<body_value_t<F, task_group&>> run_task_group(F body) {
 /// On the first failure (a cancellation is none) body and children are cancelled, all are awaited,
 /// and the failures come as one exception_group, also when there is only one.
 /// Cancellation: cancels body and children, waits for them, then throws; if there were failures
-/// these are thrown and the request stays pending.
+/// these are thrown and the request stays pending. Also one that came too late to interrupt the
+/// wait, if a child was cancelled; else it stays pending beside the value.
 template <scope_body<task_group&> F>
   requires safe_in_await<F>
 task<body_value_t<F, task_group&>> with_task_group(F&& body) {

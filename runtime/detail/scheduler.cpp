@@ -438,10 +438,14 @@ bool scheduler::mark_all() noexcept {
 
 /// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
 /// All are marked before the first is cancelled: what a task spawns in order to clean up belongs to
-/// the next round, and may finish its work in this one.
+/// the next round, and may finish its work in this one. And all know of it before the first one ends
+/// of it: else a parent might go on as if a child that was cancelled had done its work.
 bool scheduler::begin_round(round kind) noexcept {
   const bool any = mark_all();
-  if (kind == round::cancels) for_each_task(is_swept, [](task_state& task) { cancel(task); });
+  if (kind == round::cancels) {
+    for_each_task(is_swept, [](task_state& task) { announce_request(task); });
+    for_each_task(is_swept, [](task_state& task) { deliver_request(task); });
+  }
   swept_.fetch_sub(round_begins, std::memory_order_relaxed);
   return any;
 }

@@ -37,6 +37,25 @@ task<> set_signal(signal& which) {
   co_return;
 }
 
+task<> group_of_one(records& done, outcome& into) {
+  const auto body = [&](task_group& group) { group.spawn(end_at_once(done.ended[0])); };
+  co_await with_task_group(body);
+  check(done.all() == 1, "the child goes on");
+  into.is(end::value);
+}
+
+const registered_model end_and_wait("TaskGroup", "EndAgainstTheOwnersWait_IsSeen",
+                                    {.preemptions = 3}, [] {
+                                      scheduler runs(2, placing::next_worker);
+                                      records done;
+                                      outcome seen;
+                                      const auto owner = spawn(group_of_one(done, seen));
+
+                                      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+                                      check(seen.how == end::value, "no end");
+                                    });
+
 struct two_children {
   signal of_first, of_second;
   records done;

@@ -5,6 +5,7 @@
 #include <weft/runtime/runtime.h>
 #include <weft/runtime/sleep.h>
 #include <weft/runtime/stop_token.h>
+#include <weft/runtime/task_group.h>
 #include <weft/runtime/to_thread.h>
 #include <weft/sync/event.h>
 
@@ -1136,6 +1137,30 @@ TEST(BusyWorker, CallbackThatReschedulesItself_DoesNotStarveTimers) {
 void spin(std::uint64_t turns) {
   for (std::atomic<std::uint64_t> i{0}; i < turns; ++i) {
   }
+}
+
+// All are told before the first one ends of it: else a parent might go on, for a moment, as if a
+// child of its own had been done.
+TEST(ShutdownStress, NoParent_GoesOnAfterACancelledChild) {
+  constexpr int rounds = 5;
+  constexpr int parents = 2000;
+  std::atomic<int> went_on{0};
+  for (int round = 0; round < rounds; ++round) {
+    runtime rt({.workers = 4});
+    rt.run(sleep(1ns));  // so that children lie in front of their parents, and are told first
+    std::vector<join_handle<>> running;
+    for (int i = 0; i < parents; ++i) {
+      running.push_back(rt.spawn([&]() -> task<> {
+        co_await with_task_group([](task_group& group) { group.spawn(sleep(1h)); });
+        ++went_on;
+      }));
+    }
+    rt.run([]() -> task<> { co_await until_waiters(2 * parents); });
+
+    EXPECT_TRUE(rt.shutdown(10s));
+  }
+
+  EXPECT_EQ(went_on, 0);
 }
 
 // That no task is left is seen in counters that order nothing; shutdown() has to.

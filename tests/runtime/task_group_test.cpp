@@ -1313,6 +1313,28 @@ TEST_P(TaskGroupCancelled, GroupThatEndsBehindARequestFromBefore_DoesNotReplaceI
   });
 }
 
+// A cancelled child is no failure: without the request its scope would end as if all had been done.
+TEST(TaskGroupInOrder, RequestBehindACancelledChild_EndsTheScope) {
+  runtime rt({.workers = 1});
+  rt.run([]() -> task<> {
+    bool went_on = false;
+    join_handle<> child;
+    auto owner = co_await spawn_waiting([&]() -> task<> {
+      co_await with_task_group([&](task_group& group) { child = group.spawn(sleep(1h)); });
+      went_on = true;
+    });
+    while (!detail::is_suspended(*child.state())) co_await yield();
+
+    child.cancel();
+    while (!child.done()) co_await yield();
+    owner.cancel();  // it was woken, and has not run yet
+    const ending how = co_await ending_of(owner);
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_FALSE(went_on);
+  });
+}
+
 TEST_P(TaskGroupCancelled, DeadlineAroundAGroup_CancelsItsChildren) {
   run([]() -> task<> {
     std::atomic<int> cancelled{0};

@@ -15,6 +15,7 @@
 #include <memory>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -195,10 +196,14 @@ void judge(stage& on, tree& grown, const expectation& expected, const result<std
            "nodes of a tree run after its end");
   if (ended.has_value()) {
     on.check(!expected.fails, invariant::exactly_once, "the failure of a node was lost");
-    on.check(*ended == expected.nodes, invariant::exactly_once,
-             "a tree counts too many or too few");
-    on.check(grown.nodes.completed() == expected.nodes, invariant::exactly_once,
-             "nodes of a tree ran twice or never");
+    const std::uint64_t ran = grown.nodes.completed();
+    if (*ended != expected.nodes || ran != expected.nodes) {
+      on.check(false, invariant::exactly_once,
+               "a tree of " + std::to_string(expected.nodes) + " nodes counts " +
+                   std::to_string(*ended) + ", and " + std::to_string(ran) + " ran" +
+                   (was_cancelled ? "; it was cancelled" : "") +
+                   (on.plan().is_cut_short ? "; cut short" : ""));
+    }
   } else if (ended.cancelled()) {
     on.check(was_cancelled || on.plan().is_cut_short, invariant::cancellation,
              "a tree was cancelled that nobody cancelled");
