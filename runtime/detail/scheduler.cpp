@@ -222,7 +222,8 @@ bool scheduler::running() const noexcept {
 }
 
 void scheduler::leave() noexcept {
-  leave_.store(true, std::memory_order_relaxed);
+  // release: pairs with the acquire in run_loop_until(); a read-modify-write: see there.
+  leave_.exchange(true, std::memory_order_release);
 }
 
 void scheduler::declare_deadlock() noexcept {
@@ -264,11 +265,17 @@ class scheduler::loop_claim {
   const bool held_;
 };
 
-/// The caller has claimed it.
-void scheduler::run_loop() {
-  leave_.store(false, std::memory_order_relaxed);
+/// Runs the single worker, which the caller has claimed, until what leave() comes after is so.
+template <class Ended>
+void scheduler::run_loop_until(const Ended& ended) {
   const worker::attachment attached(*workers_[0]);
-  workers_[0]->run(leave_);
+  for (;;) {
+    // A read-modify-write: either it sees a leave() from before, and with that what has ended, or
+    // the leave() comes after it and counts.
+    leave_.exchange(false, std::memory_order_acquire);
+    if (ended()) return;
+    workers_[0]->run(leave_);
+  }
 }
 
 namespace {
@@ -294,8 +301,7 @@ void scheduler::run_until_done(task_state& task) {
   if (!add_waiter(task, waiter)) return;
   deadlock_watch watch(*this, deadlock_patience_);
   if (watches_deadlocks()) watch_ = &watch;
-  // The end of a shutdown that another thread waits for makes us leave, too.
-  while (!done(task) && !deadlock_) run_loop();
+  run_loop_until([&] { return done(task) || deadlock_; });
   watch_ = nullptr;
   if (!deadlock_) return;
   deadlock_ = false;
@@ -426,14 +432,22 @@ void scheduler::for_each_task(const Wanted& wanted, const Action& act) noexcept 
 /// Marks what is alive now: the round ends with them, and with what others have marked before, in a
 /// shutdown that goes on or has given up. False: nothing is.
 bool scheduler::mark_all() noexcept {
-  swept_.fetch_add(round_begins, std::memory_order_relaxed);
+  struct marking {
+    scheduler& self;
+    bool any = false;
+  } state{*this};
+  // One more: a task may end before it is counted, and is not the last one of others then.
+  swept_.fetch_add(1, std::memory_order_relaxed);
   frame_pool::for_each_block(
       [](void* context, task_state& header) {
-        auto& self = *static_cast<scheduler*>(context);
-        if (mark_swept(header, self.index_)) self.swept_.fetch_add(1, std::memory_order_relaxed);
+        auto& [self, any] = *static_cast<marking*>(context);
+        if (!mark_swept(header, self.index_)) return;
+        any = true;
+        self.swept_.fetch_add(1, std::memory_order_relaxed);
       },
-      this);
-  return swept_.load(std::memory_order_relaxed) % round_begins != 0;
+      &state);
+  count_swept_end();
+  return state.any || !round_ended();
 }
 
 /// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
@@ -446,7 +460,6 @@ bool scheduler::begin_round(round kind) noexcept {
     for_each_task(is_swept, [](task_state& task) { announce_request(task); });
     for_each_task(is_swept, [](task_state& task) { deliver_request(task); });
   }
-  swept_.fetch_sub(round_begins, std::memory_order_relaxed);
   return any;
 }
 
@@ -484,13 +497,15 @@ bool scheduler::run_round(std::chrono::steady_clock::time_point until) {
   limit.when = (virtual_time_ ? virtual_now_ : clock::now()) + left;
   workers_[0]->timers().arm(limit);
   // Relaxed: finish_disarm() comes before its end.
-  while (!round_ended() &&
-         limit.state.load(std::memory_order_relaxed) == timer_node::phase::armed && !deadlock_) {
-    run_loop();
-  }
+  bool ended = false;
+  run_loop_until([&] {
+    ended = round_ended();
+    const bool in_time = limit.state.load(std::memory_order_relaxed) == timer_node::phase::armed;
+    return ended || !in_time || deadlock_;
+  });
   deadlock_ = false;
   timer_wheel::finish_disarm(limit);
-  return round_ended();
+  return ended;
 }
 
 void scheduler::stop_blocking(std::chrono::steady_clock::time_point until) {
@@ -587,8 +602,16 @@ void scheduler::count_end(bool swept) noexcept {
   } else {
     foreign_finished_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (!swept || swept_.fetch_sub(1, std::memory_order_relaxed) != 1) return;
-  if (single()) leave();
+  if (swept) count_swept_end();
+}
+
+/// One task less that a shutdown waits for.
+void scheduler::count_swept_end() noexcept {
+  if (swept_.fetch_sub(1, std::memory_order_relaxed) != 1) return;
+  if (single()) {
+    leave();
+    if (here.worker != workers_[0].get()) workers_[0]->notify();
+  }
   const std::lock_guard lock(sweep_mutex_);
   sweep_changed_.notify_all();
 }

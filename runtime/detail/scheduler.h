@@ -191,6 +191,7 @@ class scheduler {
   template <class Wanted, class Action>
   void for_each_task(const Wanted& wanted, const Action& act) noexcept;
   bool mark_all() noexcept;
+  void count_swept_end() noexcept;
   bool begin_round(round kind) noexcept;
   [[nodiscard]] bool round_ended() const noexcept;
   bool await_round(std::chrono::steady_clock::time_point until);
@@ -198,7 +199,8 @@ class scheduler {
   bool close_generator();
   void destroy_survivors();
   class loop_claim;
-  void run_loop();
+  template <class Ended>
+  void run_loop_until(const Ended& ended);
   void wait_until_done(task_state& task);
   [[nodiscard]] bool watches_deadlocks() const noexcept {
     return !virtual_time_ && on_deadlock_ != deadlock_action::ignore;
@@ -240,9 +242,9 @@ class scheduler {
   //   read by     workers
   //   pairing     release/acquire
   atomic<bool> stopping_{false};
-  //   written by  the single worker's thread and leave()
+  //   written by  the single worker's thread and leave(), by exchange
   //   read by     its loop
-  //   pairing     none; relaxed: same thread or before a notify
+  //   pairing     release of leave(), acquire of run_loop_until(): what has ended is seen
   atomic<bool> leave_{false};
   //   written by  loop_claim
   //   read by     loop_claim; running(), relaxed: a snapshot
@@ -264,13 +266,11 @@ class scheduler {
 
   os_mutex sweep_mutex_;
   os_condition sweep_changed_;  // round_ended(), running()
-  // Tasks of the shutdown round that have not ended; and round_begins, until all are marked and
-  // cancelled.
-  //   written by  begin_round, and ending tasks
+  // Tasks of shutdown rounds that have not ended; and one, while somebody marks them.
+  //   written by  mark_all, and ending tasks
   //   pairing     none; relaxed: the order of the word tells the last one apart. What the tasks did
   //               is seen by the walk over all tasks that finds none, which ends the rounds
   atomic<std::int64_t> swept_{0};
-  static constexpr std::int64_t round_begins = std::int64_t{1} << 40;
 
   os_mutex handler_mutex_;
   std::shared_ptr<const exception_handler> handler_;  // guarded by handler_mutex_

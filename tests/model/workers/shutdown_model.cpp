@@ -68,6 +68,21 @@ const registered_model shutdown_meets_run(
       expect_no_wake_up_lost();
     });
 
+// The one that begins while the tasks of the other end must not keep their end from it.
+const registered_model two_shutdowns("Shutdown", "ShutdownAgainstShutdown_BothReturn",
+                                     {.preemptions = 2, .stale_reads = 0, .timeouts = 0}, [] {
+                                       scheduler runs({.workers = 1});
+                                       signal never;
+                                       outcome seen;
+                                       const auto task = spawn_in(runs, wait_once(never, seen));
+                                       const auto shut_down = [&] {
+                                         check(runs.shutdown(1h), "not in time");
+                                         check(task.done(), "it has not ended");
+                                       };
+
+                                       run_threads(shut_down, shut_down);
+                                     });
+
 // Ctrl-C while the worker sleeps, or is about to.
 const registered_model interrupt("Shutdown", "InterruptAgainstPark_CancelsTheMainTask",
                                  {.preemptions = 2, .stale_reads = 2, .timeouts = 0}, [] {
