@@ -16,7 +16,8 @@ task_group::task_group() noexcept
 
 task_group::~task_group() {
   forget_children();
-  while (member* each = failed_.pop_front()) detail::drop_handle(*each->child);
+  while (member* each = failed_.pop_front())
+    detail::drop_handle(*each->child.load(std::memory_order_relaxed));
   while (blocks_ != nullptr) delete std::exchange(blocks_, blocks_->next);
 }
 
@@ -34,7 +35,7 @@ bool task_group::count_child() noexcept {
     return true;
   }
   std::ptrdiff_t alive = ends_.load(std::memory_order_relaxed);
-  // Relaxed: the child that spawns is alive, and its own end comes after this.
+  // Relaxed: who spawns tells nobody with it.
   while (alive > 0 && !ends_.compare_exchange_weak(alive, alive + 1, std::memory_order_relaxed)) {
   }
   return alive > 0;
@@ -89,10 +90,11 @@ void task_group::add_block() {
     const spin_guard guard(lock_);
     size = std::clamp(place_count_, least, most);
   }
-  auto* const made = new block(*this, static_cast<std::size_t>(size));
+  auto made = std::make_unique<block>(*this, static_cast<std::size_t>(size));
   const spin_guard guard(lock_);
-  (newest_ == nullptr ? blocks_ : newest_->next) = made;
-  newest_ = made;
+  if (newest_ != nullptr && newest_->used < newest_->size) return;  // another spawner was quicker
+  (newest_ == nullptr ? blocks_ : newest_->next) = made.get();
+  newest_ = made.release();
   place_count_ += size;
 }
 
@@ -123,7 +125,7 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
   child.worker = detail::home_worker(on);
   place.completion_waiter::next = nullptr;  // from its last child, if that had other waiters
   child.waiters = &place;
-  place.child = &child;
+  place.child.store(&child, std::memory_order_relaxed);
   on.count_spawn();
   bool aborting = false;
   {
@@ -132,7 +134,7 @@ void task_group::start(detail::task_state& child, const detail::task_type& type,
     place.now.store(member::state::running, std::memory_order_release);
     aborting = phase_ == phase::aborting;
   }
-  if (aborting) cancel_member(place);  // since begin_spawn: the child never runs
+  if (aborting) cancel_member(place);  // since begin_spawn: if it begins, then cancelled
   options.eager_start ? detail::run_now(child) : detail::schedule_back(child);
 }
 
@@ -166,7 +168,7 @@ bool task_group::hold(member& place, member::state from) noexcept {
 }
 
 void task_group::let_go(member& place) noexcept {
-  detail::task_state& child = *place.child;
+  detail::task_state& child = *place.child.load(std::memory_order_relaxed);
   auto seen = member::state::cancelling;
   // release: who completes the child drops the handle after us. acquire if that was done: as above.
   if (!place.now.compare_exchange_strong(seen, member::state::cancelled, std::memory_order_release,
@@ -178,7 +180,7 @@ void task_group::let_go(member& place) noexcept {
 
 void task_group::cancel_member(member& place) noexcept {
   if (!hold(place, member::state::running)) return;
-  detail::cancel(*place.child);
+  detail::cancel(*place.child.load(std::memory_order_relaxed));
   let_go(place);
 }
 
@@ -228,9 +230,9 @@ void task_group::forget_children() noexcept {
 
 void task_group::disown(member& place) noexcept {
   if (!hold(place, member::state::running) && !hold(place, member::state::cancelled)) return;
-  detail::task_state& child = *place.child;
+  detail::task_state& child = *place.child.load(std::memory_order_relaxed);
   if (!detail::remove_waiter(child, place)) return let_go(place);
-  // Relaxed: nobody else touches the place any more.
+  // Relaxed: the child will not touch the place any more.
   place.now.store(member::state::ended, std::memory_order_relaxed);
   detail::drop_handle(child);
   ends_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: it is not the end of the child
@@ -271,7 +273,7 @@ void task_group::join::visit_children(const detail::wait_node& self, detail::vis
                                       void* context) noexcept {
   task_group& group = static_cast<const join&>(self).group_;
   group.for_each_member([&](const task_group::member& place) {
-    if (place.has_child()) visit(context, *place.child);
+    if (place.has_child()) visit(context, *place.child.load(std::memory_order_relaxed));
   });
 }
 
@@ -292,11 +294,12 @@ bool task_group::end_body() noexcept {
 std::vector<std::exception_ptr> task_group::take_failures(std::exception_ptr body) {
   std::vector<std::exception_ptr> thrown;
   std::vector<std::exception_ptr> seen;
-  while (member* each = failed_.pop_front()) {
-    detail::task_state& child = *each->child;
+  while (member* each = failed_.front()) {
+    detail::task_state& child = *each->child.load(std::memory_order_relaxed);
     thrown.push_back(child.type->exception(child));
     if (detail::is_retrieved(child)) seen.push_back(thrown.back());
     detail::mark_retrieved(child);
+    failed_.pop_front();
     detail::drop_handle(child);
   }
   if (body != nullptr) thrown.push_back(std::move(body));

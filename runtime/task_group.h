@@ -68,15 +68,16 @@ class task_group {
     enum class state : std::uint32_t {
       idle,        // no child yet
       running,     //
-      cancelling,  // ... and a canceller is using it: who comes second drops the handle
+      cancelling,  // ... and a canceller is using it: of the two who comes second drops the handle
       cancelled,   // ... and its cancellation was requested
       ended,       // the place may be used again
       failed,
     };
     task_group* group = nullptr;
-    detail::task_state* child = nullptr;
-    //   written by  who spawns (idle, running), who completes the child (exchange) and a canceller
-    //               (compare-exchange)
+    //   written by  who spawns; relaxed: published by now. Who only looks may see another child
+    detail::atomic<detail::task_state*> child{nullptr};
+    //   written by  who spawns (idle, running), who completes the child (exchange), a canceller
+    //               (compare-exchange) and forget_children
     //   pairing     acq_rel between those; acquire by who uses the place again
     detail::atomic<state> now{state::idle};
 
@@ -155,7 +156,8 @@ class task_group {
   [[maybe_unused]] std::byte apart_[detail::cache_line];
   // Minus the children that have ended; from the time on when the owner waits, plus all that were
   // spawned: those that are alive.
-  //   written by  who completes a child; the owner once, when it begins to wait; who spawns after that
+  //   written by  who completes a child; the owner once, when it begins to wait; who spawns after
+  //               that; forget_children
   //   pairing     acq_rel: the last one to end sees the joiner, and the owner what all have done
   detail::atomic<std::ptrdiff_t> ends_{0};
 };

@@ -2,7 +2,7 @@
 
 // A lock that its owner, one thread, takes all the time, and others hardly ever: biased locking
 // (Kawachiya et al., OOPSLA 2002, here with an asymmetric barrier). While it is biased the owner
-// pays two stores and a load instead of an atomic exchange. The first visitor ends that, for 1-10
+// pays two stores and two loads instead of an atomic exchange. The first visitor ends that, for 1-10
 // us; from then on it is a spin lock, until the owner has it biased again.
 //
 //   owner    1. inside_ = true      light barrier    2. still biased_?

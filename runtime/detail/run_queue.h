@@ -2,7 +2,7 @@
 
 // The ready tasks of one worker: a ring, after Go's runtime (proc.go, runqput/runqgrab).
 //
-// The owner pushes at the tail and pops at the head, first in first out; thieves copy half of what
+// The owner pushes at the tail and pops at the head, first in first out; thieves copy some of what
 // is there and claim it with one compare-exchange of the head. Indices only grow (64 bits), so
 // there is no ABA. Head and tail lie on lines of their own: the owner's pushes do not disturb
 // thieves that only look.
@@ -32,7 +32,7 @@
 // cannot take back as much.
 //
 // Bound: a full ring refuses; the worker then keeps the task on its overflow list, where a push and
-// a pop cost 5 ns more. So it has 16,384 entries (128 KiB a worker) rather than Go's 256: ten
+// a pop cost 5 ns more at best. So it has 16,384 entries (128 KiB a worker) rather than Go's 256: ten
 // thousand tasks that yield ran at 10 ns a step instead of 18 with 1024 entries, and fewer tasks no
 // slower. A thief copies few of them at a time: the longer it copies, the likelier its claim fails.
 
@@ -119,7 +119,9 @@ class run_queue {
       std::uint64_t head = shared_head(least);
       const std::uint64_t available = size_behind(head);
       if (available < least || available == 0) return 0;
-      const std::uint64_t count = std::min(available - available / 2, stolen_max);
+      // The second time less: the copy must be over before the owner's next pop.
+      const std::uint64_t most = attempts == 0 ? stolen_max : stolen_max / 8;
+      const std::uint64_t count = std::min(available - available / 2, most);
       const std::uint64_t to = mine.tail_.load(std::memory_order_relaxed);
       for (std::uint64_t i = 0; i < count; ++i) {
         task_state* task = slots_[(head + i) % capacity].load(std::memory_order_relaxed);

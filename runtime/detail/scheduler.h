@@ -95,7 +95,7 @@ class scheduler {
   void run_until_done(task_state& task);
   /// Is anybody running the loop?
   [[nodiscard]] bool running() const noexcept;
-  /// Single worker: ends run_until_done from within.
+  /// Single worker: its loop asks again whether it is over.
   void leave() noexcept;
   void leave_process() noexcept;
 
@@ -266,7 +266,8 @@ class scheduler {
 
   os_mutex sweep_mutex_;
   os_condition sweep_changed_;  // round_ended(), running()
-  // Tasks of shutdown rounds that have not ended; and one, while somebody marks them.
+  // Tasks of shutdown rounds that have not ended; and one, while somebody marks them. Then one that
+  // has ended already may be missing for a moment, which is what the other one makes up for.
   //   written by  mark_all, and ending tasks
   //   pairing     none; relaxed: the order of the word tells the last one apart. What the tasks did
   //               is seen by the walk over all tasks that finds none, which ends the rounds

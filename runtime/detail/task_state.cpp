@@ -319,7 +319,7 @@ void announce_request(task_state& task) noexcept {
   }
 }
 
-void deliver_request(task_state& task) noexcept {
+void deliver_announced(task_state& task) noexcept {
   std::uint64_t word = peek(task);
   // Else it sees the request by itself, or another canceller does.
   while ((word & armed) != 0 && (word & busy) == 0) {
@@ -328,7 +328,8 @@ void deliver_request(task_state& task) noexcept {
       break;
     }
   }
-  tell_stop_hook(task);
+  // Not if it has ended, or has taken the request back since.
+  if (!done(task) && cancelling(task) > 0) tell_stop_hook(task);
 }
 
 void interrupt(task_state& task) noexcept {

@@ -228,10 +228,10 @@ void wake(task_state& task) noexcept;
 /// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task
 /// alive (a handle, a pin, or being the task). False if it was done already.
 bool cancel(task_state& task) noexcept;
-/// In two steps, for many tasks that must all know before the first one ends of it: counts a request
-/// that waits; then delivers it if the task waits still.
+/// In two steps, for many tasks, so that those that wait all know before the first one ends of it:
+/// counts a request that the next suspension delivers; then delivers it if the task waits still.
 void announce_request(task_state& task) noexcept;
-void deliver_request(task_state& task) noexcept;
+void deliver_announced(task_state& task) noexcept;
 
 /// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until
 /// clear_level().
@@ -242,7 +242,7 @@ void clear_level(task_state& task) noexcept;
 int cancelling(const task_state& task) noexcept;
 int uncancel(task_state& task) noexcept;
 /// For a scope that begins now: requests that it has nothing to do with. One that is still pending
-/// will end what is inside, and counts as if it came a moment later.
+/// counts as if it came a moment later: unless a shield is up it will end what is inside.
 int requests_before(const task_state& task) noexcept;
 /// A scope that made one request of its own takes it back. True: the cancellation was its own. No
 /// more requests are left than those `before` it, and one that was not delivered is withdrawn.

@@ -408,7 +408,7 @@ bool worker::find_work() noexcept {
     worker& victim = scheduler_.worker_at((start + i) % count);
     if (&victim == this) continue;
     found = adopt_fork(victim);
-    // A few tasks of a worker that runs short steps are sooner run there than moved here.
+    // Tasks of a worker that runs short steps are sooner run there than moved here.
     const std::uint64_t step = victim.shared_step_ns_.load(std::memory_order_relaxed);
     if (!found && step >= worth_moving_ns) found = steal_from(victim, worth_stealing_ns / step + 1);
   }
@@ -523,7 +523,8 @@ bool worker::take_ready(worker& stuck) noexcept {
     push_ring(*task);
     any = true;
   }
-  return any | steal_overflow(stuck);
+  while (steal_overflow(stuck)) any = true;
+  return any;
 }
 
 /// Takes over all that can be taken from a worker whose tick stands still.

@@ -20,7 +20,7 @@
 //
 // WHEN TO WAKE ANOTHER WORKER decides more than any queue: waking a thread costs 10-50 us on two
 // CPUs, a task 50 ns. So a push looks at the backlog in time (tasks times their average step) and
-// wakes a sleeper only when the backlog is worth it: never for a few tasks of less than 100 ns, which
+// wakes a sleeper only when the backlog is worth it: never for tasks of less than 100 ns, which
 // are sooner run than fetched. What this estimate misses (a task that
 // suddenly computes for long) the watcher finds within a few milliseconds: an idle worker that
 // looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands

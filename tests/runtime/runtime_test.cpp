@@ -505,6 +505,16 @@ TEST_P(Runtime, ShutdownTimeOut_NamesAndDestroysATaskThatNeverWaits) {
   EXPECT_THAT(report_of_survivor(GetParam(), yield_for_ever), HasSubstr("the stubborn one"));
 }
 
+task<> spawn_in_clean_up() {
+  co_await try_finally(sleep_an_hour,
+                       []() -> task<> { co_await spawn(swallow_for_ever(), {.name = "late"}); });
+}
+
+// It was begun after the shutdown had told all.
+TEST_P(Runtime, ShutdownTimeOut_DestroysATaskThatWasBegunInACleanUp) {
+  EXPECT_THAT(report_of_survivor(GetParam(), spawn_in_clean_up), HasSubstr("late"));
+}
+
 TEST_P(Runtime, RuntimeDestroyedWhileBusy_LeavesNothing) {
   auto token = std::make_shared<int>();
   {

@@ -333,6 +333,7 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
           ++ran;
           co_return;
         };
+        constexpr int many = static_cast<int>(detail::run_queue::capacity) + 2000;
         manual_gate gate;
         auto woken = co_await spawn_waiting([&]() -> task<> {
           co_await gate.wait();
@@ -343,10 +344,10 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
           ++ran;
         });
         std::vector<join_handle<>> children;
-        for (int i = 0; i < 2000; ++i) children.push_back(spawn(count()));  // ring and overflow
+        for (int i = 0; i < many; ++i) children.push_back(spawn(count()));  // ring and overflow
         auto forked = fork(count());                                        // the fork deque
         gate.open();                                                        // the next slot
-        while (ran < 2003) std::this_thread::yield();  // this worker stands still
+        while (ran < many + 3) std::this_thread::yield();  // this worker stands still
         for (auto& each : children) co_await each;
         co_await forked;
         co_await woken;
