@@ -12,10 +12,13 @@ using detail::spin_guard;
 using detail::unlink_result;
 
 task_group::task_group() noexcept
-    : owner_(*detail::here.task), requests_before_(detail::requests_before(owner_)) {}
+    : owner_(*detail::here.task), requests_before_(detail::requests_before(owner_)) {
+  interrupts_body_.begin();
+}
 
 task_group::~task_group() {
   forget_children();
+  if (interrupts_body_.active()) interrupts_body_.end();
   while (member* each = failed_.pop_front())
     detail::drop_handle(*each->child.load(std::memory_order_relaxed));
   while (blocks_ != nullptr) delete std::exchange(blocks_, blocks_->next);
@@ -204,12 +207,11 @@ void task_group::abort() noexcept {
     if (phase_ != phase::open) return;
     phase_ = phase::aborting;
     cancel_owner = body_running_;
-    interrupted_body_ = cancel_owner;
     interrupting_ = cancel_owner;
   }
   for_each_member(cancel_member);
   if (!cancel_owner) return;
-  detail::cancel(owner_);
+  interrupts_body_.raise();
   const spin_guard guard(lock_);
   interrupting_ = false;
 }
@@ -277,13 +279,13 @@ void task_group::join::visit_children(const detail::wait_node& self, detail::vis
   });
 }
 
-/// The body has ended: from now on nobody interrupts the owner on our behalf. True if somebody had.
-bool task_group::end_body() noexcept {
+/// The body has ended: from now on nobody interrupts the owner on our behalf.
+void task_group::end_body() noexcept {
   for (;;) {
     {
       const spin_guard guard(lock_);
       body_running_ = false;
-      if (!interrupting_) return interrupted_body_;
+      if (!interrupting_) return;
     }
     detail::cpu_relax();  // a child is in the middle of cancelling us
   }
@@ -315,8 +317,8 @@ std::vector<std::exception_ptr> task_group::take_failures(std::exception_ptr bod
 
 task<> task_group::finish(std::exception_ptr body) {
   using detail::wait_outcome;
-  const bool interrupted = end_body();
-  const bool only_us = interrupted && detail::retract(owner_, requests_before_);
+  end_body();
+  const bool only_us = interrupts_body_.end();
   const bool cancelled = detail::is_cancellation(body) && !only_us;
   const bool timed_out = detail::is_own_timeout(body, owner_);
   // Requests that the body's cancellation stands for; none if it has awaited a cancelled child.

@@ -3,6 +3,7 @@
 #include "cancel.h"
 #include "detail/atomic.h"
 #include "detail/intrusive_list.h"
+#include "detail/own_cancellation.h"
 #include "detail/spin_lock.h"
 #include "detail/wait_node.h"
 #include "spawn.h"
@@ -126,7 +127,7 @@ class task_group {
   void start(detail::task_state& child, const detail::task_type& type,
              std::coroutine_handle<> frame, const spawn_options& options);
   void abort() noexcept;
-  bool end_body() noexcept;
+  void end_body() noexcept;
   std::vector<std::exception_ptr> take_failures(std::exception_ptr body);
   void forget_children() noexcept;
   static void on_child_done(detail::completion_waiter& self, detail::task_state& child) noexcept;
@@ -134,6 +135,7 @@ class task_group {
   // Immutable.
   detail::task_state& owner_;
   const int requests_before_;
+  detail::own_cancellation interrupts_body_;  // from the beginning to the end of the body
 
   detail::spin_lock lock_;
   // Guarded by lock_.
@@ -146,8 +148,7 @@ class task_group {
   bool owner_waits_ = false;
   phase phase_ = phase::open;
   bool body_running_ = true;
-  bool interrupted_body_ = false;  // we have cancelled the owner, and take it back
-  bool interrupting_ = false;      // ... and are in the middle of it
+  bool interrupting_ = false;  // somebody is in the middle of cancelling the owner
 
   detail::wait_node* joiner_ = nullptr;  // published by ends_
   //   written by  who completes a child; relaxed: published by ends_

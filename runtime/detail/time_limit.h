@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../clock.h"
-#include "interrupt_scope.h"
+#include "own_cancellation.h"
 #include "timer_wheel.h"
 
 namespace weft::detail {
@@ -11,21 +11,13 @@ namespace weft::detail {
 void arm_timer(timer_node& timer, task_state& task) noexcept;
 
 /// The core of wait_for and timeout scopes: cancels a task when its time is over, and takes exactly
-/// that request back.
-///
-/// asyncio's rule decides whose cancellation it was: on the way out the scope takes its own request
-/// back, and the outcome is a time-out only if no more requests are left than had been delivered on
-/// the way in.
-///
-/// Behind a shield a request would wait until the shield is gone. There the limit is a scope of the
-/// task that raises one cancellation: what has been postponed stays so. Of several such limits that
-/// have passed the outermost one is told, by the same rule.
+/// that cancellation back.
 class time_limit {
  public:
   time_limit() noexcept { timer_.fire = on_fire; }
   time_limit(const time_limit&) = delete;
   time_limit& operator=(const time_limit&) = delete;
-  ~time_limit() { assert(!active_); }
+  ~time_limit() = default;
 
   /// Begins for the running task. time_point::max(): no limit for now. `over`: it has passed
   /// already, which the task sees at its first suspension.
@@ -36,21 +28,18 @@ class time_limit {
   /// Moves the limit. False: it has passed already.
   bool reschedule(clock::time_point when) noexcept;
 
-  [[nodiscard]] bool active() const noexcept { return active_; }
-  [[nodiscard]] bool expired() const noexcept { return timer_.scope.has_expired(); }
+  [[nodiscard]] bool active() const noexcept { return timer_.cancellation.active(); }
+  [[nodiscard]] bool expired() const noexcept { return timer_.cancellation.raised(); }
   [[nodiscard]] clock::time_point when() const noexcept { return timer_.when; }
 
  private:
   struct limit_timer : timer_node {
-    interrupt_scope scope;  // entered behind a shield only; `expired` tells in any case
-    bool shielded = false;
+    own_cancellation cancellation;
   };
   static void on_fire(timer_node& self) noexcept;
   void arm(clock::time_point when, bool over) noexcept;
 
   limit_timer timer_;
-  int cancelled_before_ = 0;  // requests; behind a shield, scopes
-  bool active_ = false;
 };
 
 }  // namespace weft::detail

@@ -1313,6 +1313,34 @@ TEST_P(TaskGroupCancelled, GroupThatEndsBehindARequestFromBefore_DoesNotReplaceI
   });
 }
 
+// A group that begins behind a shield works as any other, and what is postponed stays so.
+TEST_P(TaskGroupCancelled, GroupBehindAShield_InterruptsItsBody) {
+  run([]() -> task<> {
+    int ended = 0;
+    const ending how = co_await ending_of_a_cancelled_task([&]() -> task<> {
+      {
+        const cancel_shield shield;
+        auto failed = co_await catch_all(with_task_group([](task_group& group) -> task<> {
+          group.spawn(fail_at_once("child"));
+          co_await sleep(1h);
+        }));
+        EXPECT_EQ(failures_of(failed), std::vector<std::string>{"child"});
+        ++ended;
+        co_await with_task_group([](task_group& group) -> task<> {
+          group.cancel();
+          co_await sleep(1h);
+        });
+        ++ended;
+      }
+      co_await yield();
+      ADD_FAILURE() << "the request was lost";
+    });
+
+    EXPECT_EQ(how, ending::cancelled);
+    EXPECT_EQ(ended, 2);
+  });
+}
+
 // A cancelled child is no failure: without the request its scope would end as if all had been done.
 TEST(TaskGroupInOrder, RequestBehindACancelledChild_EndsTheScope) {
   runtime rt({.workers = 1});
