@@ -12,6 +12,8 @@
 #else
 
 #include <atomic>
+#include <cstdlib>
+#include <new>
 
 #include <sched.h>
 
@@ -38,6 +40,18 @@ inline void yield_thread() noexcept {
 /// load only against sys::heavy_barrier() of another thread.
 inline void light_barrier() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);  // seq_cst: the compiler keeps the order
+}
+
+/// Many that hold zero, in memory that is not touched before it is used. Throws std::bad_alloc.
+template <class T>
+atomic<T>* make_zeroed(std::size_t count) {
+  void* const memory = std::calloc(count, sizeof(atomic<T>));
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<atomic<T>*>(memory);
+}
+template <class T>
+void free_zeroed(atomic<T>* made, std::size_t) noexcept {
+  std::free(made);
 }
 
 /// Bounds that the checker needs to be tiny.

@@ -52,6 +52,12 @@ class run_queue {
   static constexpr std::uint64_t capacity = sizes::ready_ring;
   static constexpr std::uint64_t stolen_max = 512;  // at a time
 
+  /// Throws std::bad_alloc.
+  run_queue() = default;
+  run_queue(const run_queue&) = delete;
+  run_queue& operator=(const run_queue&) = delete;
+  ~run_queue() { free_zeroed(slots_, capacity); }
+
   /// Owner. False: full.
   bool push(task_state& task) noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
@@ -254,7 +260,7 @@ class run_queue {
   //   written by  the owner, between head and tail
   //   read by     owner and thieves
   //   pairing     through head_ and tail_
-  alignas(cache_line) atomic<task_state*> slots_[capacity] = {};
+  alignas(cache_line) atomic<task_state*>* const slots_ = make_zeroed<task_state*>(capacity);
 };
 
 }  // namespace weft::detail

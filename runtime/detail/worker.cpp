@@ -514,17 +514,20 @@ bool worker::run_nested(task_state& task) noexcept {
 
 // ---- Rescue -------------------------------------------------------------------------------------
 
-/// Everything that was ready when we came; our own ring may be in use, so the tasks go one by one.
+/// Some of what was ready when we came: it may be no more than a step of a few milliseconds that
+/// starts many tasks, and the next look comes soon. Our own ring may be in use, then the tasks go one
+/// by one.
 bool worker::take_ready(worker& stuck) noexcept {
+  if (ring_.size_approx() == 0) return steal_from(stuck, 1);
   bool any = false;
-  for (std::uint64_t left = stuck.ring_.size_approx(); left > 0; --left) {
+  std::uint64_t left = std::min(stuck.ring_.size_approx(), run_queue::stolen_max);
+  for (; left > 0; --left) {
     task_state* task = stuck.ring_.steal_one();
     if (task == nullptr) break;
     push_ring(*task);
     any = true;
   }
-  while (steal_overflow(stuck)) any = true;
-  return any;
+  return any | steal_overflow(stuck);
 }
 
 /// Takes over all that can be taken from a worker whose tick stands still.

@@ -34,6 +34,15 @@ inline void heavy_barrier() noexcept {
   }
 }
 
+template <class T>
+atomic<T>* make_zeroed(std::size_t count) {
+  return new atomic<T>[count];
+}
+template <class T>
+void free_zeroed(atomic<T>* made, std::size_t) noexcept {
+  delete[] made;
+}
+
 /// Small enough that every bound is met within a few operations.
 namespace sizes {
 inline constexpr std::uint64_t ready_ring = 3;
