@@ -90,7 +90,7 @@ const registered_model both_end("TaskGroup", "EndAgainstEnd_WakesTheOwnerOnce",
                                 });
 
 const registered_model end_and_cancel(
-    "TaskGroup", "EndAgainstCancel_AwaitsAllChildren", {.preemptions = 2}, [] {
+    "TaskGroup", "EndAgainstCancel_AwaitsAllChildren", {.preemptions = 2, .stale_reads = 1}, [] {
       scheduler runs(2);
       two_children all;
       outcome seen;
@@ -178,7 +178,7 @@ task<> group_of_one_that_spawns(records& done, outcome& into) {
 }
 
 const registered_model grow_and_cancel("TaskGroup", "SpawnAgainstCancel_IsCancelledOrRefused",
-                                       {.preemptions = 2, .stale_reads = 1}, [] {
+                                       {.preemptions = 2, .stale_reads = 0}, [] {
                                          scheduler runs(2, placing::next_worker);
                                          records done;
                                          outcome seen;
