@@ -130,8 +130,12 @@ task<> echo_storm::state::exchange(stage& on, tcp_stream& stream, random_stream&
     (void)co_await as_result(writing);
   }
   if (failure != nullptr) std::rethrow_exception(failure);
-  if (on.strikes(plant::corrupted_byte)) back[back.size() / 2] ^= 1;
-  on.check(back == message, invariant::bytes_intact, "an echo differs from what was sent");
+  if (on.strikes(plant::corrupted_byte)) back[have / 2] ^= 1;
+  // A shutdown may reach the server first, which closes the connection in the middle.
+  on.check(have == message.size() || on.plan().is_cut_short, invariant::bytes_intact,
+           "an echo ends early");
+  on.check(back.compare(0, have, message, 0, have) == 0, invariant::bytes_intact,
+           "an echo differs from what was sent");
 }
 
 /// A read that is cancelled takes nothing, so the next one gets what comes.
