@@ -332,10 +332,12 @@ task<> task_group::finish(std::exception_ptr body) {
     throw exception_group("errors in a task group", std::move(failures));
   }
   if (join_ended != wait_outcome::completed) detail::throw_interrupted(join_ended);
-  // What was cancelled, a shutdown it may be, has cancelled us as well: here, before our caller takes
-  // the work of the group for done.
-  if (child_was_cancelled_.load(std::memory_order_relaxed) && detail::consume_request(owner_))
-    throw cancelled_error();
+  // What has cancelled a child, a shutdown it may be, has cancelled us as well, or is about to: here,
+  // before our caller takes the work of the group for done.
+  if (child_was_cancelled_.load(std::memory_order_relaxed)) {
+    while (detail::scheduler::at(owner_.runtime).cancelling_all()) co_await yield();
+    if (detail::consume_request(owner_)) throw cancelled_error();
+  }
   if (cancelled || timed_out) std::rethrow_exception(body);
 }
 

@@ -135,6 +135,7 @@ class task_group {
   // Immutable.
   detail::task_state& owner_;
   const int requests_before_;
+
   detail::own_cancellation interrupts_body_;  // from the beginning to the end of the body
 
   detail::spin_lock lock_;

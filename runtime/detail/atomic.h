@@ -50,7 +50,7 @@ atomic<T>* make_zeroed(std::size_t count) {
   return static_cast<atomic<T>*>(memory);
 }
 template <class T>
-void free_zeroed(atomic<T>* made, std::size_t) noexcept {
+void free_zeroed(atomic<T>* made) noexcept {
   std::free(made);
 }
 
@@ -60,8 +60,7 @@ inline constexpr std::uint64_t ready_ring = 16384;  // run_queue
 inline constexpr std::int64_t forks = 1024;         // fork_deque
 inline constexpr std::size_t source_chunk = 256;    // io_sources allocated at a time
 inline constexpr std::size_t source_chunks = 4096;
-inline constexpr std::ptrdiff_t group_places =
-    4;  // task_group: children that it has room for at first
+inline constexpr std::ptrdiff_t group_places = 4;  // task_group: of its first block
 }  // namespace sizes
 
 }  // namespace weft::detail

@@ -17,7 +17,8 @@ void own_cancellation::begin() noexcept {
 }
 
 void own_cancellation::raise() noexcept {
-  scope_.expired.store(true, std::memory_order_relaxed);  // relaxed: see expired
+  // Relaxed: who is told of it sees what was done before by LEVEL, or by the request.
+  scope_.expired.store(true, std::memory_order_relaxed);
   if (shielded_) {
     interrupt(*scope_.task);
   } else {

@@ -56,7 +56,7 @@ class run_queue {
   run_queue() = default;
   run_queue(const run_queue&) = delete;
   run_queue& operator=(const run_queue&) = delete;
-  ~run_queue() { free_zeroed(slots_, capacity); }
+  ~run_queue() { free_zeroed(slots_); }
 
   /// Owner. False: full.
   bool push(task_state& task) noexcept {

@@ -452,13 +452,14 @@ bool scheduler::mark_all() noexcept {
 
 /// Cancels what is alive now, or only waits for it. False: nothing was, the runtime is quiet.
 /// All are marked before the first is cancelled: what a task spawns in order to clean up belongs to
-/// the next round, and may finish its work in this one. And all that wait know of it before one of
-/// them ends of it: else a parent might go on as if a child that was cancelled had done its work.
+/// the next round, and may finish its work in this one.
 bool scheduler::begin_round(round kind) noexcept {
   const bool any = mark_all();
   if (kind == round::cancels) {
-    for_each_task(is_swept, [](task_state& task) { announce_request(task); });
-    for_each_task(is_swept, [](task_state& task) { deliver_announced(task); });
+    // Relaxed: who has ended of it sees it by its request.
+    cancelling_all_.fetch_add(1, std::memory_order_relaxed);
+    for_each_task(is_swept, [](task_state& task) { cancel(task); });
+    cancelling_all_.fetch_sub(1, std::memory_order_release);  // release: see cancelling_all_
   }
   return any;
 }
@@ -564,8 +565,8 @@ void scheduler::destroy_survivors() {
   destroying_.store(true, std::memory_order_relaxed);
   for (int rounds = 0; rounds < 100; ++rounds) {
     bool any = false;
-    (void)
-        mark_all();  // those that were begun meanwhile, too: await_round() waits for what is marked
+    // Those that were begun meanwhile, too: await_round() waits for what is marked.
+    (void)mark_all();
     for_each_task([](task_state&) { return true; },
                   [&](task_state& task) {
                     any = true;

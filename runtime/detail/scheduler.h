@@ -93,6 +93,12 @@ class scheduler {
   /// Blocks until `task` is done: with one worker by running the loop here, else by waiting. Throws
   /// deadlock_error when time is virtual and nothing can ever run again. The caller holds the task.
   void run_until_done(task_state& task);
+  /// A shutdown has cancelled some tasks and not yet all: a parent may see the end of a child before
+  /// it hears of its own.
+  [[nodiscard]] bool cancelling_all() const noexcept {
+    // acquire: see cancelling_all_.
+    return cancelling_all_.load(std::memory_order_acquire) != 0;
+  }
   /// Is anybody running the loop?
   [[nodiscard]] bool running() const noexcept;
   /// Single worker: its loop asks again whether it is over.
@@ -272,6 +278,12 @@ class scheduler {
   //   pairing     none; relaxed: the order of the word tells the last one apart. What the tasks did
   //               is seen by the walk over all tasks that finds none, which ends the rounds
   atomic<std::int64_t> swept_{0};
+
+  // Shutdowns that are at telling all tasks of their cancellation.
+  //   written by  begin_round
+  //   read by     cancelling_all()
+  //   pairing     release of the end, acquire of who asks: afterwards each task has its request
+  atomic<int> cancelling_all_{0};
 
   os_mutex handler_mutex_;
   std::shared_ptr<const exception_handler> handler_;  // guarded by handler_mutex_

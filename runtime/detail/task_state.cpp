@@ -313,25 +313,6 @@ bool cancel(task_state& task) noexcept {
   return true;
 }
 
-void announce_request(task_state& task) noexcept {
-  std::uint64_t word = peek(task);
-  while (!transition(task, word, counted(word) | request)) {
-  }
-}
-
-void deliver_announced(task_state& task) noexcept {
-  std::uint64_t word = peek(task);
-  // Else it sees the request by itself, or another canceller does.
-  while ((word & armed) != 0 && (word & busy) == 0) {
-    if (transition(task, word, (word & ~armed) | busy)) {
-      raise_or_leave(task);
-      break;
-    }
-  }
-  // Not if it has ended, or has taken the request back since.
-  if (!done(task) && cancelling(task) > 0) tell_stop_hook(task);
-}
-
 void interrupt(task_state& task) noexcept {
   std::uint64_t word = peek(task);
   for (;;) {

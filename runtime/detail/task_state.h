@@ -228,10 +228,6 @@ void wake(task_state& task) noexcept;
 /// Counts a cancellation request and delivers it if the task waits. Any thread that keeps the task
 /// alive (a handle, a pin, or being the task). False if it was done already.
 bool cancel(task_state& task) noexcept;
-/// In two steps, for many tasks, so that those that wait all know before the first one ends of it:
-/// counts a request that the next suspension delivers; then delivers it if the task waits still.
-void announce_request(task_state& task) noexcept;
-void deliver_announced(task_state& task) noexcept;
 
 /// Raises `LEVEL` for an expired scope of the task: like cancel, without a count, until
 /// clear_level().

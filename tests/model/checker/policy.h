@@ -39,7 +39,7 @@ atomic<T>* make_zeroed(std::size_t count) {
   return new atomic<T>[count];
 }
 template <class T>
-void free_zeroed(atomic<T>* made, std::size_t) noexcept {
+void free_zeroed(atomic<T>* made) noexcept {
   delete[] made;
 }
 

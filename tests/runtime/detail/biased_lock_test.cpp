@@ -10,10 +10,12 @@ namespace {
 
 using detail::biased_lock;
 
+/// With a bias where the machine has the barrier for it, as the workers do it; what is asserted holds
+/// in any case.
 class BiasedLock : public ::testing::TestWithParam<bool> {
  protected:
   void bias() {
-    if (GetParam()) lock.bias();
+    if (GetParam() && detail::sys::enable_heavy_barrier()) lock.bias();
   }
   biased_lock lock;
 };
@@ -21,7 +23,6 @@ INSTANTIATE_TEST_SUITE_P(Kinds, BiasedLock, ::testing::Bool(),
                          [](const auto& kind) { return kind.param ? "Biased" : "Plain"; });
 
 TEST_P(BiasedLock, OwnerAndVisitor_TakeItInTurns) {
-  if (GetParam() && !detail::sys::enable_heavy_barrier()) GTEST_SKIP() << "no membarrier here";
   int inside = 0;
 
   for (int i = 0; i < 3; ++i) {
@@ -38,7 +39,6 @@ TEST_P(BiasedLock, OwnerAndVisitor_TakeItInTurns) {
 }
 
 TEST_P(BiasedLock, OwnerAgainstVisitors_OneIsInsideAtATime) {
-  if (GetParam() && !detail::sys::enable_heavy_barrier()) GTEST_SKIP() << "no membarrier here";
   constexpr int rounds = 20'000;
   constexpr int visits = 500;
   int count = 0;

@@ -1,3 +1,4 @@
+#include "running_task.h"
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/detail/own_cancellation.h>
@@ -15,13 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using detail::own_cancellation;
 
-detail::task_state& current() {
-  return *detail::here.task;
-}
-template <class F>
-void run_task(F body) {
-  test_runtime().run(std::move(body));
-}
 /// Does the next wait raise it?
 task<bool> is_cancelled() {
   try {

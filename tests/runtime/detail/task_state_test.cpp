@@ -1,6 +1,7 @@
 // The wait word and the life word, state by state, and their races on real threads.
 
 #include "manual_gate.h"
+#include "running_task.h"
 #include "runtimes.h"
 #include <weft/runtime/cancel.h>
 #include <weft/runtime/detail/frame_pool.h>
@@ -28,16 +29,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using detail::unlink_result;
-
-detail::task_state& current() {
-  return *detail::here.task;
-}
-
-/// Runs `body` as the one task of a runtime with one worker.
-template <class F>
-void run_task(F body) {
-  test_runtime().run(std::move(body));
-}
 
 /// Spins for a random while, so that two threads meet at all possible moments.
 void spin(std::uint64_t turns) {

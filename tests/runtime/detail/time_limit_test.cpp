@@ -1,4 +1,5 @@
 #include "manual_gate.h"
+#include "running_task.h"
 #include "runtimes.h"
 #include <weft/runtime/detail/time_limit.h>
 #include <weft/runtime/runtime.h>
@@ -17,14 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using detail::time_limit;
-
-detail::task_state& current() {
-  return *detail::here.task;
-}
-template <class F>
-void run_task(F body) {
-  test_runtime().run(std::move(body));
-}
 
 TEST(TimeLimit, LimitThatIsEndedInTime_LeavesNothing) {
   run_task([]() -> task<> {

@@ -197,11 +197,7 @@ void judge(stage& on, tree& grown, const expectation& expected, const result<std
   if (ended.has_value()) {
     on.check(!expected.fails, invariant::exactly_once, "the failure of a node was lost");
     const std::uint64_t ran = grown.nodes.completed();
-    // A shutdown reaches running tasks one by one, and for a group a cancelled child is no failure: then
-    // a tree may end short of some nodes before its own cancellation comes.
-    const bool short_is_right =
-        on.plan().is_cut_short && *ended <= expected.nodes && ran <= expected.nodes;
-    if (!short_is_right && (*ended != expected.nodes || ran != expected.nodes)) {
+    if (*ended != expected.nodes || ran != expected.nodes) {
       on.check(false, invariant::exactly_once,
                "a tree of " + std::to_string(expected.nodes) + " nodes counts " +
                    std::to_string(*ended) + ", and " + std::to_string(ran) + " ran" +
