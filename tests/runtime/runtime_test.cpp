@@ -1176,17 +1176,30 @@ int parents_that_go_on(int rounds, int parents, task<> (*wait_for_a_child)()) {
     }
     rt.run([&]() -> task<> { co_await until_waiters(parents); });
 
-    EXPECT_TRUE(rt.shutdown(10s));
+    if (!rt.shutdown(10s)) return 255;
   }
   return went_on;
 }
 
-TEST(ShutdownStress, ParentOfASleepingChild_DoesNotGoOn) {
-  EXPECT_EQ(parents_that_go_on(5, 2000, sleep_in_a_group), 0);
+/// In a process of its own: shutdowns walk over all blocks that a process has ever had, and those of
+/// the other tests would become slow.
+class ManyTasksDeathTest : public ::testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+[[noreturn]] void exit_with_code(int code) {
+  std::_Exit(std::min(code, 255));
 }
 
-TEST(ShutdownStress, ParentOfARunningChild_DoesNotGoOn) {
-  EXPECT_EQ(parents_that_go_on(20, 1000, yield_in_a_group), 0);
+TEST_F(ManyTasksDeathTest, ParentOfASleepingChild_DoesNotGoOnAfterAShutdown) {
+  EXPECT_EXIT(exit_with_code(parents_that_go_on(5, 2000, sleep_in_a_group)),
+              ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(ManyTasksDeathTest, ParentOfARunningChild_DoesNotGoOnAfterAShutdown) {
+  EXPECT_EXIT(exit_with_code(parents_that_go_on(20, 1000, yield_in_a_group)),
+              ::testing::ExitedWithCode(0), "");
 }
 
 // That no task is left is seen in counters that order nothing; shutdown() has to.

@@ -21,6 +21,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <numeric>
 #include <set>
@@ -333,7 +334,6 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
           ++ran;
           co_return;
         };
-        constexpr int many = static_cast<int>(detail::run_queue::capacity) + 2000;
         manual_gate gate;
         auto woken = co_await spawn_waiting([&]() -> task<> {
           co_await gate.wait();
@@ -344,10 +344,10 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
           ++ran;
         });
         std::vector<join_handle<>> children;
-        for (int i = 0; i < many; ++i) children.push_back(spawn(count()));  // ring and overflow
+        for (int i = 0; i < 2000; ++i) children.push_back(spawn(count()));  // the ring
         auto forked = fork(count());                                        // the fork deque
         gate.open();                                                        // the next slot
-        while (ran < many + 3) std::this_thread::yield();  // this worker stands still
+        while (ran < 2003) std::this_thread::yield();  // this worker stands still
         for (auto& each : children) co_await each;
         co_await forked;
         co_await woken;
@@ -358,6 +358,43 @@ TEST(WorkerHelp, EverythingOfAStuckWorker_IsTakenOver) {
   two.run_until_done(*main.state());
 
   EXPECT_NO_THROW(main.result());
+}
+
+/// Tasks that do not fit into the ring, on a worker alone and on one that another rescues. 0: each
+/// has run once.
+int overflow_a_worker(bool stands_still) {
+  constexpr int many = static_cast<int>(detail::run_queue::capacity) + 2000;
+  std::atomic<int> ran{0};
+  std::vector<std::atomic<int>> times(many);
+  runtime rt({.workers = 2});
+  rt.run([&]() -> task<> {
+    const auto count = [&](int number) -> task<> {
+      ++times[static_cast<std::size_t>(number)];
+      ++ran;
+      co_return;
+    };
+    std::vector<join_handle<>> children;
+    for (int i = 0; i < many; ++i) children.push_back(spawn(count(i)));
+    while (stands_still && ran < many) std::this_thread::yield();
+    for (auto& each : children) co_await each;
+  });
+  return std::all_of(times.begin(), times.end(), [](const auto& each) { return each == 1; }) ? 0
+                                                                                             : 1;
+}
+
+/// In a process of its own: shutdowns walk over all blocks that a process has ever had, and those of
+/// the other tests would become slow.
+class WorkerOverflowDeathTest : public ::testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(WorkerOverflowDeathTest, TasksBeyondTheRing_AllRun) {
+  EXPECT_EXIT(std::_Exit(overflow_a_worker(false)), ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(WorkerOverflowDeathTest, TasksBeyondTheRingOfAStuckWorker_AreTakenOver) {
+  EXPECT_EXIT(std::_Exit(overflow_a_worker(true)), ::testing::ExitedWithCode(0), "");
 }
 
 /// A pipe that a child of this task waits to read, registered with the poller of this worker.
