@@ -242,7 +242,11 @@ void worker::begin_batch() noexcept {
 /// A look at the clock: are steps as long as they were, and is it time to look at the reactor?
 void worker::end_stretch() noexcept {
   const std::uint64_t now = now_ns();
-  step_ns_ = (step_ns_ * 3 + (now - stretch_begin_ns_) / stretch_) / 4;
+  const std::uint64_t before =
+      std::exchange(stretch_step_ns_, (now - stretch_begin_ns_) / stretch_);
+  // The lower of two: one long step (of a task that spawns a thousand) says nothing about those
+  // that wait.
+  step_ns_ = (step_ns_ * 3 + std::min(before, stretch_step_ns_)) / 4;
   shared_step_ns_.store(step_ns_, std::memory_order_relaxed);
   batch_left_ -= std::min(batch_left_, stretch_);
   if (batch_left_ == 0 || now - batch_begin_ns_ >= batch_ns) return end_batch(now);
@@ -251,8 +255,8 @@ void worker::end_stretch() noexcept {
 }
 
 void worker::end_batch(std::uint64_t now) noexcept {
-  stretch_ = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(batch_ns / (step_ns_ + 1), 1, stretch_max));
+  stretch_ = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      batch_ns / (std::max(step_ns_, stretch_step_ns_) + 1), 1, stretch_max));
   (void)scheduler_.check_interrupt();
   drain_inbox();
   poll_now();

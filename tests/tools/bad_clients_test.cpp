@@ -5,12 +5,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 namespace weft::tools {
 
@@ -57,6 +61,15 @@ struct BadClients : testing::Test {
   std::unique_ptr<running_program> server;
 };
 
+/// The limit, raised as far as it goes.
+std::size_t descriptors_of_this_test() {
+  rlimit limit{};
+  (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
 struct EveryServerOfBadClients : BadClients, testing::WithParamInterface<const char*> {};
 
 }  // namespace
@@ -81,8 +94,7 @@ TEST_P(EveryServerOfBadClients, Resets_AreNoNews) {
     client.reset();
   }
 
-  const test_client other(port);
-  expect_served(other);
+  expect_served(test_client(port));
   expect_nothing_left();
 }
 
@@ -111,6 +123,27 @@ TEST_P(EveryServerOfBadClients, DescriptorsUsedUp_DelayConnectionsAndLoseNone) {
   for (const auto& client : clients) {
     EXPECT_TRUE(contains(client->receive_until("\r\n\r\n"), "\r\n"));
   }
+  clients.clear();  // the end of weft-echo waits for them
+  expect_nothing_left();
+}
+
+// As many as the test itself may have, up to twenty thousand; the rest is for its own files.
+TEST_F(BadClients, TwentyThousandDescriptorsUsedUp_DelayConnectionsAndLoseNone) {
+  constexpr std::size_t waiting = 200;
+  const std::size_t limit = std::min<std::size_t>(descriptors_of_this_test() - 2 * waiting, 20'000);
+  start("weft-echo", {}, {.descriptors = limit});
+  std::vector<std::unique_ptr<test_client>> clients;
+
+  for (std::size_t i = 0; i < limit + waiting; ++i) {
+    clients.push_back(std::make_unique<test_client>(port));
+    ASSERT_TRUE(clients.back()->is_open());
+    clients.back()->send("beat");
+  }
+  EXPECT_EQ(clients.front()->receive(4), "beat");
+  clients.erase(clients.begin(), clients.begin() + 2 * waiting);
+
+  for (const auto& client : clients) EXPECT_EQ(client->receive(4), "beat");
+  clients.clear();
   expect_nothing_left();
 }
 

@@ -202,8 +202,7 @@ TEST_P(EveryServer, AllStandardStreamsClosed_AreNoProblem) {
                          {.closed = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}});
 
   while (!test_client(port).is_open()) (void)::sched_yield();
-  const test_client client(port);
-  ask(client);
+  ask(test_client(port));
   server.send_signal(SIGTERM);
 
   EXPECT_EQ(server.exit_code(), 0);

@@ -62,7 +62,7 @@ constexpr std::size_t largest_class_bytes = 16 * 1024;
 TEST(FramePool, Blocks_AreAlignedAndApart) {
   std::vector<block> blocks;
   for (const std::size_t bytes :
-       {65u, 100u, 128u, 500u, 1024u, 1025u, 2048u, 5000u, 16'384u, 16'385u, 100'000u}) {
+       {65u, 100u, 128u, 500u, 1024u, 1025u, 2048u, 5120u, 5121u, 16'384u, 16'385u, 100'000u}) {
     for (int i = 0; i < 10; ++i) {
       blocks.emplace_back(bytes);
       EXPECT_EQ(reinterpret_cast<std::uintptr_t>(blocks.back().memory()) % 64, 0u);
@@ -150,6 +150,16 @@ TEST(FramePool, NewMemory_ReadsAsNoTask) {
   for (const block& each : blocks) ASSERT_EQ(each.header().life.load(), 0u);
 }
 
+TEST(FramePool, LargeBlocks_AreAtMostAQuarterLargerThanAsked) {
+  for (std::size_t bytes = 1025; bytes <= largest_class_bytes; bytes += 61) {
+    const auto before = frame_pool::take_usage();
+    const block one(bytes);
+    const auto held = static_cast<std::size_t>(frame_pool::take_usage().bytes - before.bytes);
+    ASSERT_GE(held, bytes);
+    ASSERT_LE(held, bytes + bytes / 4);
+  }
+}
+
 TEST(FramePool, SizeClass_StandsForTheSize) {
   for (std::size_t bytes = 65; bytes <= 40'000; bytes += 61) {
     const std::uint8_t size_class = frame_pool::class_of(bytes);
@@ -167,11 +177,11 @@ TEST(FramePool, Usage_IsExactAtRest) {
   {
     std::vector<block> blocks;
     for (int i = 0; i < 100; ++i) blocks.emplace_back(200);  // of 256 bytes
-    for (int i = 0; i < 10; ++i) blocks.emplace_back(3000);  // of 4 KiB
+    for (int i = 0; i < 10; ++i) blocks.emplace_back(3000);  // of 3 KiB
 
     const frame_pool::usage during = frame_pool::take_usage();
     EXPECT_EQ(during.blocks - before.blocks, 110);
-    EXPECT_EQ(during.bytes - before.bytes, 100 * 256 + 10 * 4096);
+    EXPECT_EQ(during.bytes - before.bytes, 100 * 256 + 10 * 3072);
   }
   const frame_pool::usage after = frame_pool::take_usage();
   EXPECT_EQ(after.blocks, before.blocks);
