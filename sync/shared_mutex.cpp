@@ -2,17 +2,7 @@
 
 #include "detail/wake_list.h"
 
-#include <cassert>
-
 namespace weft {
-
-// ---- Guards -------------------------------------------------------------------------------------
-
-void shared_lock_guard::unlock() noexcept {
-  if (shared_mutex* const owned = std::exchange(mutex_, nullptr)) {
-    owned->leave(shared_mutex::mode::shared);
-  }
-}
 
 void lock_guard::unlock_shared_mutex() noexcept {
   std::exchange(shared_, nullptr)->leave(shared_mutex::mode::exclusive);
@@ -30,96 +20,67 @@ shared_lock_guard shared_mutex::try_lock_shared() noexcept {
 
 // ---- Entering and leaving -----------------------------------------------------------------------
 
-// Under lock_.
-void shared_mutex::enter(mode wanted) noexcept {
-  if (wanted == mode::exclusive) {
-    written_ = true;
-  } else {
-    ++readers_;
-  }
+bool shared_mutex::try_enter_slowly(mode wanted) noexcept {
+  const std::uint32_t state = word_.lock();
+  const bool enters = is_open(state, wanted);
+  word_.unlock(enters ? state + part_of(wanted) : state);
+  return enters;
 }
 
-bool shared_mutex::try_enter(mode wanted) noexcept {
-  const detail::spin_guard guard(lock_);
-  if (!waiters_.empty() || !admits(wanted)) return false;
-  enter(wanted);
-  return true;
-}
-
-void shared_mutex::leave(mode held) noexcept {
-  if (held == mode::exclusive && detail::held_locks::watched()) detail::held_locks::forget(this);
+void shared_mutex::leave_slowly(mode held) noexcept {
   detail::wake_list woken;
-  {
-    const detail::spin_guard guard(lock_);
-    if (held == mode::exclusive) {
-      assert(written_);
-      written_ = false;
-    } else {
-      assert(readers_ > 0);
-      --readers_;
-    }
-    grant(woken);
-  }
+  const std::uint32_t state = word_.lock();
+  assert(state >= part_of(held));
+  word_.unlock(grant(state - part_of(held), woken));
   woken.wake_all();
 }
 
-// Under lock_: lets in whoever can enter, from the front of the line.
-void shared_mutex::grant(detail::wake_list& woken) noexcept {
+/// Under the lock of word_: lets in whoever can enter, from the front of the line, and returns the
+/// state with them.
+std::uint32_t shared_mutex::grant(std::uint32_t state, detail::wake_list& woken) noexcept {
   while (waiter* const front = waiters_.front()) {
-    if (!admits(front->mode_)) return;
+    if (!admits(state, front->mode_)) return state;
     detail::intrusive_list<waiter>::unlink(*front);
     if (!front->claim()) continue;
-    enter(front->mode_);
+    state += part_of(front->mode_);
     woken.add(*front);
   }
+  return state & ~is_waited_for;
 }
 
-// A writer gave up its place: the readers behind it may enter now.
-void shared_mutex::grant_after_removal() noexcept {
+/// When a writer gives up its place, the readers behind it may enter.
+bool shared_mutex::remove(waiter& gone) noexcept {
   detail::wake_list woken;
-  {
-    const detail::spin_guard guard(lock_);
-    grant(woken);
-  }
+  const std::uint32_t state = word_.lock();
+  const bool waits = gone.linked();
+  if (waits) detail::intrusive_list<waiter>::unlink(gone);
+  word_.unlock(waits ? grant(state, woken) : state);
   woken.wake_all();
-}
-
-bool shared_mutex::locked() const noexcept {
-  const detail::spin_guard guard(lock_);
-  return written_;
-}
-
-std::size_t shared_mutex::readers() const noexcept {
-  const detail::spin_guard guard(lock_);
-  return readers_;
+  return waits;
 }
 
 // ---- Waiting ------------------------------------------------------------------------------------
 
-bool shared_mutex::waiter::try_now() noexcept {
-  if (!mutex_->try_enter(mode_)) return false;
-  outcome = detail::wait_outcome::completed;
-  return true;
-}
-
 bool shared_mutex::waiter::publish() noexcept {
-  const detail::spin_guard guard(mutex_->lock_);
-  if (!mutex_->waiters_.empty() || !mutex_->admits(mode_)) {
+  const std::uint32_t state = mutex_->word_.lock();
+  if (!is_open(state, mode_)) {
     mutex_->waiters_.push_back(*this);
+    mutex_->word_.unlock(state | is_waited_for);
     return true;
   }
-  if (!claim()) return true;
-  mutex_->enter(mode_);
+  if (!claim()) {
+    mutex_->word_.unlock(state);
+    return true;
+  }
   outcome = detail::wait_outcome::completed;
+  mutex_->word_.unlock(state + part_of(mode_));
   return false;
 }
 
 detail::unlink_result shared_mutex::waiter::take_out(detail::wait_node& self) noexcept {
   auto& gone = static_cast<waiter&>(self);
-  shared_mutex& owner = *gone.mutex_;
-  const detail::unlink_result result = detail::unlink_under(owner.lock_, gone);
-  if (result == detail::unlink_result::removed) owner.grant_after_removal();
-  return result;
+  const bool waited = gone.mutex_->remove(gone);
+  return waited ? detail::unlink_result::removed : detail::unlink_result::completed;
 }
 
 void shared_mutex::waiter::visit_writer(const detail::wait_node& self, detail::visit_function visit,

@@ -2,10 +2,11 @@
 
 #include "../runtime/detail/held_locks.h"
 #include "../runtime/detail/intrusive_list.h"
-#include "../runtime/detail/spin_lock.h"
 #include "../runtime/detail/wait_node.h"
+#include "detail/guarded_word.h"
 #include "mutex.h"
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -49,7 +50,8 @@ class [[nodiscard]] shared_lock_guard {
 /// again while it holds the lock may therefore wait for itself.
 ///
 /// Threads: all members may be called from any thread. Destroy it unlocked, when nobody waits.
-/// Cost: one short critical section an operation, no allocation.
+/// Cost: where nobody waits, lock and unlock are one atomic operation each, also beside other
+/// readers; no allocation ever.
 class shared_mutex {
   class waiter;
 
@@ -73,9 +75,9 @@ class shared_mutex {
   shared_lock_guard try_lock_shared() noexcept;
 
   /// A snapshot: somebody writes.
-  [[nodiscard]] bool locked() const noexcept;
+  [[nodiscard]] bool locked() const noexcept { return (word_.load() & is_written) != 0; }
   /// A snapshot: how many read.
-  [[nodiscard]] std::size_t readers() const noexcept;
+  [[nodiscard]] std::size_t readers() const noexcept { return word_.load() / one_reader; }
 
  private:
   friend class lock_guard;
@@ -83,30 +85,46 @@ class shared_mutex {
 
   enum class mode : std::uint8_t { shared, exclusive };
 
-  [[nodiscard]] bool admits(mode wanted) const noexcept {
-    return wanted == mode::shared ? !written_ : !written_ && readers_ == 0;
+  // Bits of word_; the number of readers is above them. is_waited_for: waiters_ is not empty, and
+  // its front cannot enter.
+  static constexpr std::uint32_t is_written = 2;
+  static constexpr std::uint32_t is_waited_for = 4;
+  static constexpr std::uint32_t one_reader = 8;
+
+  static constexpr std::uint32_t part_of(mode which) noexcept {
+    return which == mode::shared ? one_reader : is_written;
   }
-  void enter(mode wanted) noexcept;
+  /// But for who waits already.
+  static constexpr bool admits(std::uint32_t state, mode wanted) noexcept {
+    return (wanted == mode::shared ? state & is_written : state & ~is_waited_for) == 0;
+  }
+  static constexpr bool is_open(std::uint32_t state, mode wanted) noexcept {
+    return (state & is_waited_for) == 0 && admits(state, wanted);
+  }
+
   bool try_enter(mode wanted) noexcept;
+  bool try_enter_slowly(mode wanted) noexcept;
+  void leave(mode held) noexcept;
+  void leave_slowly(mode held) noexcept;
+  std::uint32_t grant(std::uint32_t state, detail::wake_list& woken) noexcept;
+  bool remove(waiter& gone) noexcept;
   /// The running task has locked it for writing. Who reads is not noted.
   void note_writer() noexcept {
     if (detail::held_locks::watched()) [[unlikely]]
       (void)detail::held_locks::note(this);
   }
-  void leave(mode held) noexcept;
-  void grant(detail::wake_list& woken) noexcept;
-  void grant_after_removal() noexcept;
 
-  mutable detail::spin_lock lock_;
-  // Guarded by lock_. The oldest waiter cannot enter.
-  bool written_ = false;
-  std::size_t readers_ = 0;
-  detail::intrusive_list<waiter> waiters_;
+  detail::guarded_word word_;
+  detail::intrusive_list<waiter> waiters_;  // guarded by the lock of word_
 };
 
 class shared_mutex::waiter : public detail::leaf_operation<waiter> {
  public:
-  bool try_now() noexcept;
+  bool try_now() noexcept {
+    if (!mutex_->try_enter(mode_)) return false;
+    outcome = detail::wait_outcome::completed;
+    return true;
+  }
   bool publish() noexcept;
   void take() noexcept {}
 
@@ -164,6 +182,34 @@ inline shared_mutex::lock_operation shared_mutex::lock() noexcept {
 }
 inline shared_mutex::lock_shared_operation shared_mutex::lock_shared() noexcept {
   return lock_shared_operation(*this);
+}
+
+inline bool shared_mutex::try_enter(mode wanted) noexcept {
+  std::uint32_t state = word_.load();
+  while (is_open(state, wanted)) {
+    if (word_.take(state, state + part_of(wanted))) return true;
+    // Another reader came or went; or somebody has the lock of the list, for a moment.
+    if (std::exchange(state, word_.load()) == state) return try_enter_slowly(wanted);
+  }
+  return false;
+}
+
+inline void shared_mutex::leave(mode held) noexcept {
+  if (held == mode::exclusive && detail::held_locks::watched()) [[unlikely]]
+    detail::held_locks::forget(this);
+  std::uint32_t state = word_.load();
+  while ((state & is_waited_for) == 0) {
+    assert(state >= part_of(held));
+    if (word_.give(state, state - part_of(held))) return;
+    if (std::exchange(state, word_.load()) == state) break;
+  }
+  leave_slowly(held);
+}
+
+inline void shared_lock_guard::unlock() noexcept {
+  if (shared_mutex* const owned = std::exchange(mutex_, nullptr)) {
+    owned->leave(shared_mutex::mode::shared);
+  }
 }
 
 }  // namespace weft
