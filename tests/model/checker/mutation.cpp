@@ -190,6 +190,20 @@ void read_report(const char* path, rows which, std::set<std::string>& into) {
   }
 }
 
+bool is_report_line(std::string_view line) {
+  return std::count(line.begin(), line.end(), '\t') == 8;
+}
+
+/// There is nothing yet, or what an earlier run has written: anything else is kept.
+bool may_write(const char* report) {
+  struct stat there{};
+  if (::stat(report, &there) != 0) return true;  // if not, open() tells why
+  std::string first;
+  std::getline(std::ifstream(report), first);
+  return S_ISREG(there.st_mode) && std::string_view(report).ends_with(".tsv") &&
+         (there.st_size == 0 || is_report_line(first));
+}
+
 bool is_outdated(const char* report) {
   struct stat of_report{}, of_program{};
   return ::stat(report, &of_report) == 0 && ::stat("/proc/self/exe", &of_program) == 0 &&
@@ -257,6 +271,10 @@ bool work_in_processes(const std::vector<weakening>& all, int report, progress& 
 }  // namespace
 
 int run_mutations(const mutation_run& how) {
+  if (!may_write(how.report)) {
+    std::fprintf(stderr, "%s is no report of --mutations, nothing is written to it\n", how.report);
+    return 2;
+  }
   std::set<std::string> done;
   if (is_outdated(how.report)) ::unlink(how.report);
   read_report(how.report, rows::all, done);

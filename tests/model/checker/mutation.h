@@ -14,7 +14,8 @@ struct mutation_run {
   ///   file line column operation order weaker models seconds found
   ///
   /// with tabs in between; `models`: how many reach it, `found`: the one that failed, or "-". What it
-  /// has of an interrupted run is not done again, unless it is older than the program.
+  /// has of an interrupted run is not done again, unless it is older than the program. A file that is
+  /// there and is not such a report is refused.
   const char* report = nullptr;
   /// A report of the other program, or null: what it has found is left out.
   const char* known = nullptr;
