@@ -6,6 +6,7 @@
 #include "around/outcome.h"
 #include "around/scheduler.h"
 #include "around/signal.h"
+#include "checker/heap.h"
 #include "checker/registry.h"
 
 #include <stdexcept>
@@ -105,6 +106,35 @@ const registered_model end_and_cancel(
       check(!detail::request_pending(*owner.state()) || all.done.all() == 2, "a request is lost");
     });
 
+/// The owner is cancelled first, so it has to hear of that.
+task<> cancel_owner_and_end(join_handle<>& owner) {
+  owner.cancel();
+  throw cancelled_error();
+  co_return;
+}
+
+task<> group_of_one_cancelled(join_handle<>& owner, outcome& into) {
+  try {
+    const auto body = [&](task_group& group) { group.spawn(cancel_owner_and_end(owner)); };
+    co_await with_task_group(body);
+    into.is(end::value);
+  } catch (const cancelled_error&) {
+    into.is(end::cancelled);
+  }
+}
+
+const registered_model cancelled_end_and_wait(
+    "TaskGroup", "CancelledEndAgainstTheOwnersWait_CancelsTheOwner", {.preemptions = 3}, [] {
+      scheduler runs(2, placing::next_worker);
+      outcome seen;
+      join_handle<> owner;
+      owner = spawn(group_of_one_cancelled(owner, seen));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+      check(seen.how == end::cancelled, "a cancellation is lost");
+    });
+
 // ---- Spawning
 
 /// The first child has ended, or ends this moment, elsewhere: its place is used again, or is not.
@@ -133,6 +163,34 @@ const registered_model spawn_and_end("TaskGroup", "SpawnAgainstEnd_UsesAPlaceOnc
 
                                        check(seen.how == end::value, "no end");
                                      });
+
+/// Half of the places are free, and one more is becoming so elsewhere.
+task<> spawn_into_used_places(signal& of_first, records& done, outcome& into) {
+  const auto body = [&](task_group& group) -> task<> {
+    group.spawn(wait_for(of_first, done.ended[0]));
+    for (int i = 0; i < 3; ++i) group.spawn(end_at_once(done.ended[1]));
+    co_await yield();  // these end
+    group.spawn(end_at_once(done.ended[2]));
+  };
+  co_await with_task_group(body);
+  check(done.all() == 5, "a child goes on");
+  into.is(end::value);
+}
+
+const registered_model use_places_again("TaskGroup", "SpawnAgainstEnd_UsesNoPlaceBeforeItIsFree",
+                                        {.preemptions = 2, .stale_reads = 1}, [] {
+                                          scheduler runs(2);
+                                          signal of_first;
+                                          records done;
+                                          outcome seen;
+                                          const auto owner =
+                                              spawn(spawn_into_used_places(of_first, done, seen));
+                                          const auto waker = spawn(set_signal(of_first));
+
+                                          run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+                                          check(seen.how == end::value, "no end");
+                                        });
 
 task<> spawn_sibling(task_group& group, int& ended, int& of_sibling) {
   group.spawn(end_at_once(of_sibling));
@@ -190,6 +248,78 @@ const registered_model grow_and_cancel("TaskGroup", "SpawnAgainstCancel_IsCancel
                                          check(owner.cancelled() || seen.how != end::none,
                                                "no end");
                                        });
+
+// Both find no place, and each makes room.
+task<> group_of_two_that_spawn(two_children& all, outcome& into) {
+  const auto wait_and_spawn = [](task_group& group, signal& awaited, int& of_sibling) -> task<> {
+    co_await awaited.wait();
+    group.spawn(end_at_once(of_sibling));
+  };
+  const auto body = [&](task_group& group) {
+    group.spawn(wait_and_spawn(group, all.of_first, all.done.ended[0]));
+    group.spawn(wait_and_spawn(group, all.of_second, all.done.ended[1]));
+  };
+  co_await with_task_group(body);
+  check(all.done.all() == 2, "a child goes on");
+  into.is(end::value);
+}
+
+const registered_model grow_twice("TaskGroup", "SpawnAgainstSpawn_GivesEachAPlace",
+                                  {.preemptions = 2, .stale_reads = 1}, [] {
+                                    scheduler runs(2);
+                                    two_children all;
+                                    outcome seen;
+                                    all.of_second.set(the_value);
+                                    const auto owner = spawn(group_of_two_that_spawn(all, seen));
+                                    const auto waker = spawn(set_signal(all.of_first));
+
+                                    run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+                                    check(seen.how == end::value, "no end");
+                                  });
+
+/// As dump_tasks and who looks for deadlocks.
+void visit_children_of(const join_handle<>& owner) {
+  const auto visit = [](void*, const detail::task_state& child) noexcept {
+    check(heap::owns(&child), "that is no child");
+  };
+  const auto look = [](void* visit, const detail::task_state& waits) noexcept {
+    detail::visit_awaited(waits, *static_cast<detail::visit_function*>(visit), nullptr);
+  };
+  detail::visit_function each = visit;
+  (void)detail::waits_for(*owner.state(), look, &each);
+}
+
+/// Its only child spawns one that waits.
+task<> group_that_is_visited(signal& visited, records& done, outcome& into) {
+  const auto spawn_one = [](task_group& group, signal& awaited, int& ended) -> task<> {
+    group.spawn(wait_for(awaited, ended));
+    co_return;
+  };
+  const auto body = [&](task_group& group) {
+    group.spawn(spawn_one(group, visited, done.ended[0]));
+  };
+  co_await with_task_group(body);
+  into.is(end::value);
+}
+
+const registered_model grow_and_visit("TaskGroup", "SpawnAgainstVisit_ShowsAChildOrNone",
+                                      {.preemptions = 2, .stale_reads = 1}, [] {
+                                        scheduler runs;
+                                        signal visited;
+                                        records done;
+                                        outcome seen;
+                                        const auto owner =
+                                            spawn(group_that_is_visited(visited, done, seen));
+
+                                        run_threads([&] { runs.work(); },
+                                                    [&] {
+                                                      visit_children_of(owner);
+                                                      visited.set(the_value);
+                                                    });
+
+                                        check(seen.how == end::value, "no end");
+                                      });
 
 // ---- Failing
 
@@ -254,6 +384,63 @@ const registered_model failure_and_end("TaskGroup",
 
                                          check(seen.how == end::failed, "no failure");
                                        });
+
+// ---- Without an owner
+
+/// Its body waits for what never comes.
+task<> group_without_end(signal& never, task<> child, outcome& into) {
+  try {
+    const auto body = [&](task_group& group) -> task<> {
+      group.spawn(std::move(child));
+      co_await never.wait();
+    };
+    co_await with_task_group(body);
+  } catch (const exception_group&) {
+    into.is(end::failed);
+  }
+}
+
+/// The last resort of a shutdown. False: the task runs, or is about to.
+task<> destroy_where_it_waits(const join_handle<>& which, bool& destroyed) {
+  destroyed = detail::condemn(*which.state());
+  co_return;
+}
+
+const registered_model end_without_owner(
+    "TaskGroup", "EndAgainstTheEndOfTheOwner_IsNotAwaited", {.preemptions = 3, .stale_reads = 1},
+    [] {
+      scheduler runs(2);
+      signal awaited, never;
+      records done;
+      outcome seen;
+      bool destroyed = false;
+      const auto owner = spawn(group_without_end(never, wait_for(awaited, done.ended[0]), seen));
+      const auto waker = spawn(set_signal(awaited));
+      const auto last_resort = spawn(destroy_where_it_waits(owner, destroyed));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+      check(destroyed && owner.cancelled(), "it goes on");
+      check(done.all() == 1, "its child has not ended");
+    });
+
+// The failure interrupts the body, or comes too late for that.
+const registered_model failure_without_owner(
+    "TaskGroup", "FailureAgainstTheEndOfTheOwner_IsNotAwaited",
+    {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs(2);
+      signal awaited, never;
+      outcome seen;
+      bool destroyed = false;
+      const auto owner = spawn(group_without_end(never, fail_after(awaited), seen));
+      const auto waker = spawn(set_signal(awaited));
+      const auto last_resort = spawn(destroy_where_it_waits(owner, destroyed));
+
+      run_threads([&] { runs.work(0); }, [&] { runs.work(1); });
+
+      check(owner.cancelled() == destroyed, "destroyed, or not");
+      check(destroyed || seen.how == end::failed, "no failure");
+    });
 
 }  // namespace
 }  // namespace weft::model
