@@ -566,9 +566,9 @@ bool worker::rescue(worker& stuck) noexcept {
       found = true;
     }
   }
-  // The look may have swallowed a notification that was on its way to the owner, who went to sleep
-  // meanwhile. acquire: pairs with the exchange in notify().
-  if (stuck.state_.load(std::memory_order_acquire) == state::notified) stuck.poller_.notify();
+  // The look may have swallowed a notification that was on its way to the owner, who falls asleep
+  // meanwhile: it gets it back. Its state would not tell: not every notifier sets it.
+  stuck.poller_.notify();
   const clock::time_point now = clock::now();
   if (stuck.timers_.due(now)) found |= stuck.timers_.expire(now) > 0;
   if (found) worker_counters::add(counters_.rescues);

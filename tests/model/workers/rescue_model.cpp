@@ -214,6 +214,44 @@ const registered_model woken_before_overflow("Rescue", "OverflowBehindALongStep_
                                              {.preemptions = 1, .stale_reads = 0, .timeouts = 0},
                                              run_woken_before_overflow, lots);
 
+/// Ends two long steps when its time has come.
+struct ending_timer : detail::timer_node {
+  ending_timer(clock::duration after, long_step& first_step, long_step& second_step)
+      : first(first_step), second(second_step) {
+    when = clock::time_point(after);
+    fire = [](detail::timer_node& self) noexcept {
+      auto& ends = static_cast<ending_timer&>(self);
+      ends.first.end();
+      ends.second.end();
+      ends.end_fire();
+    };
+  }
+  long_step& first;
+  long_step& second;
+};
+
+// The watcher looks into the poller of a worker that falls asleep just now, and finds there what is
+// to wake it up.
+const registered_model timer_beside_a_rescue(
+    "Rescue", "TimerArmedBesideARescue_IsHeeded",
+    {.preemptions = 1, .stale_reads = 0, .timeouts = 0}, [] {
+      scheduler runs({.workers = 2});
+      long_step step, outside, late;
+      ending_timer just_before_the_second_look(2ms, step, outside);
+      detail::worker& watcher = runs.worker_at(1);
+      watcher.timers().arm(just_before_the_second_look);
+      watcher.notify();
+      const auto blocked = spawn_on_worker(runs, 0, block(step));
+      outside.wait();
+
+      ending_timer due_later(3ms, late, late);
+      detail::arm_timer(due_later, *blocked.state());
+      late.wait();
+      runs.run_until_done(*blocked.state());
+      detail::timer_wheel::finish_disarm(due_later);
+      detail::timer_wheel::finish_disarm(just_before_the_second_look);
+    });
+
 /// A child in a long step elsewhere, and a task here that nobody comes to.
 task<> fork_and_block(long_step& step, scheduler& on, join_handle<>& spawned) {
   auto child = fork(block(step));
