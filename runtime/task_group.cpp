@@ -335,7 +335,10 @@ task<> task_group::finish(std::exception_ptr body) {
   // What has cancelled a child, a shutdown it may be, has cancelled us as well, or is about to: here,
   // before our caller takes the work of the group for done.
   if (child_was_cancelled_.load(std::memory_order_relaxed)) {
-    while (detail::scheduler::at(owner_.runtime).cancelling_all()) co_await yield();
+    while (detail::scheduler::at(owner_.runtime).cancelling_all()) {
+      detail::cpu_relax();  // it is at work on another thread
+      co_await yield();
+    }
     if (detail::consume_request(owner_)) throw cancelled_error();
   }
   if (cancelled || timed_out) std::rethrow_exception(body);

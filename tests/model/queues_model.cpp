@@ -381,6 +381,19 @@ const registered_model private_ring_full("PrivateRing", "FullRing_RefusesAtBothE
                                            queue.expect_all_taken();
                                          });
 
+// A slot that a thief has read is used again only after that.
+const registered_model private_ring_reuse("PrivateRing", "ReusedSlots_DoNotReachASlowThief",
+                                          {.preemptions = 2, .no_early_loads = true}, [] {
+                                            private_ring queue(3, false);
+                                            run_threads(
+                                                [&] {
+                                                  queue.ring.make_private();
+                                                  queue.push();
+                                                },
+                                                [&] { queue.steal_one(); });
+                                            queue.expect_all_taken();
+                                          });
+
 // Twice private: a slow thief that has seen the first time ends the second one.
 const registered_model private_ring_twice("PrivateRing", "ThiefOfAFormerTime_SeesTheHeadOfThis",
                                           {.preemptions = 1}, [] {

@@ -135,6 +135,40 @@ const registered_model cancelled_end_and_wait(
       check(seen.how == end::cancelled, "a cancellation is lost");
     });
 
+task<> end_cancelled() {
+  throw cancelled_error();
+  co_return;
+}
+
+/// Asks for its own cancellation when it has joined the child.
+task<> group_of_one_that_ends_cancelled(const int& written, outcome& into) {
+  try {
+    const auto body = [&](task_group& group) { group.spawn(end_cancelled()); };
+    co_await with_task_group(body);
+    into.is(end::value);
+  } catch (const cancelled_error&) {
+    check(written == 1, "not what was written before the cancellation");
+    into.is(end::cancelled);
+  }
+}
+
+const registered_model cancelled_end_and_cancel(
+    "TaskGroup", "CancelledEndAgainstCancel_ShowsWhatCameBefore",
+    {.preemptions = 2, .stale_reads = 1}, [] {
+      scheduler runs;
+      int written = 0;
+      outcome seen;
+      auto owner = spawn(group_of_one_that_ends_cancelled(written, seen));
+
+      run_threads([&] { runs.work(); },
+                  [&] {
+                    written = 1;
+                    owner.cancel();
+                  });
+
+      check(owner.cancelled() || seen.how != end::none, "no end");
+    });
+
 // ---- Spawning
 
 /// The first child has ended, or ends this moment, elsewhere: its place is used again, or is not.

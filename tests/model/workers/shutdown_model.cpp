@@ -1,5 +1,6 @@
 // The end of a runtime against tasks that end, go on, or are in a long step.
 
+#include "../../../runtime/task_group.h"
 #include "../around/outcome.h"
 #include "../around/signal.h"
 #include "../checker/registry.h"
@@ -82,6 +83,63 @@ const registered_model two_shutdowns("Shutdown", "ShutdownAgainstShutdown_BothRe
 
                                        run_threads(shut_down, shut_down);
                                      });
+
+// The last end of a round may be counted by the other one, when nobody runs the loop.
+const registered_model shutdown_after_run(
+    "Shutdown", "ShutdownAfterRunAgainstShutdown_MissesNoEnd",
+    {.preemptions = 2, .stale_reads = 1, .timeouts = 0}, [] {
+      scheduler runs({.workers = 1});
+      const auto main = spawn_in(runs, nothing());
+      const auto shut_down = [&] { check(runs.shutdown(1h), "not in time"); };
+
+      run_threads(
+          [&] {
+            try {
+              runs.run_until_done(*main.state());
+            } catch (const std::logic_error&) {  // the other one has the loop
+            }
+            shut_down();
+          },
+          shut_down);
+
+      expect_no_wake_up_lost();
+    });
+
+task<> wait_for(signal& never) {
+  (void)co_await never.wait();
+}
+
+task<> await_group(signal& never, outcome& into) {
+  try {
+    const auto body = [&](task_group& group) { group.spawn(wait_for(never)); };
+    co_await with_task_group(body);
+    into.is(end::value);
+  } catch (const cancelled_error&) {
+    into.is(end::cancelled);
+  }
+}
+
+// A child is told before its owner, and may have ended by then.
+const registered_model shutdown_of_group("Shutdown", "EndOfAChildAgainstShutdown_CancelsItsOwner",
+                                         {.preemptions = 2, .stale_reads = 1, .timeouts = 0}, [] {
+                                           scheduler runs({.workers = 1});
+                                           signal never;
+                                           outcome seen;
+                                           const auto owner =
+                                               spawn_in(runs, await_group(never, seen));
+
+                                           run_threads(
+                                               [&] {
+                                                 try {
+                                                   runs.run_until_done(*owner.state());
+                                                 } catch (const std::logic_error&) {
+                                                 }
+                                               },
+                                               [&] { check(runs.shutdown(1h), "not in time"); });
+
+                                           check(owner.cancelled() || seen.how == end::cancelled,
+                                                 "it takes the work of its child for done");
+                                         });
 
 // Ctrl-C while the worker sleeps, or is about to.
 const registered_model interrupt("Shutdown", "InterruptAgainstPark_CancelsTheMainTask",
