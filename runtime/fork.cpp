@@ -64,8 +64,9 @@ bool take_back(task_state& child) noexcept {
 }
 
 void await_adoption(task_state& child) noexcept {
-  // acquire: pairs with the release in init_task. The adopter is between its claim and init_task.
-  while (child.life.load(std::memory_order_acquire) == 0) cpu_relax();
+  // The adopter is between its claim and init_task. Relaxed: who has waited looks at the word
+  // again, by done() or to add itself, and sees the task by that.
+  while (child.life.load(std::memory_order_relaxed) == 0) cpu_relax();
 }
 
 void abandon(task_state& child) noexcept {

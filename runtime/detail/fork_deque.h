@@ -1,8 +1,10 @@
 #pragma once
 
 // The children that the running task has forked and not awaited yet: the deque of Chase and Lev
-// (2005), memory orders after Lê, Pop, Cohen and Zappa Nardelli (2013), with the fence in pop()
-// folded into the exchange of `bottom` (race detectors do not understand fences).
+// (2005), memory orders after Lê, Pop, Cohen and Zappa Nardelli (2013), with the fences folded into
+// the exchange of `bottom` and the loads (race detectors do not understand fences). So all loads of
+// `top` that decide are seq_cst, and in their order the claims need not be: who loads an old `top`
+// comes before all that load a newer one.
 //
 // The owner pushes and pops at the bottom, newest first; thieves take the oldest, which is the
 // largest piece of work left. Every write of `bottom` is a release: since C++20 a plain store by
@@ -50,10 +52,9 @@ class fork_deque {
     task_state* last = nullptr;
     if (top == bottom) {
       last = slot(bottom).load(std::memory_order_relaxed);
-      // seq_cst: decides against thieves.
-      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
-                                        std::memory_order_relaxed))
-        last = nullptr;
+      // Decides against thieves. Relaxed: it tells them nothing, and who reads it has the order of
+      // the loads of top.
+      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_relaxed)) last = nullptr;
     }
     // release: as in push().
     bottom_.store(bottom + 1, std::memory_order_release);
@@ -76,8 +77,8 @@ class fork_deque {
     if (top >= bottom) return nullptr;
     chaos::point();
     task_state* oldest = slot(top).load(std::memory_order_relaxed);
-    // seq_cst: decides against the owner and other thieves; release lets the owner reuse the slot.
-    if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
+    // Decides against the owner and other thieves. release: lets the owner reuse the slot.
+    if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_release,
                                       std::memory_order_relaxed))
       return nullptr;
     return oldest;

@@ -175,7 +175,7 @@ void scheduler::start_thread(worker& self) {
 }
 
 void scheduler::stop_threads() noexcept {
-  stopping_.store(true, std::memory_order_release);  // release: pairs with the loops
+  stopping_.store(true, std::memory_order_relaxed);  // relaxed: see stopping_
   for (auto& each : workers_) each->notify();
   for (os_thread& thread : threads_) thread.join();
   threads_.clear();

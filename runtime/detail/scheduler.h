@@ -246,11 +246,13 @@ class scheduler {
 
   //   written by  stop_threads
   //   read by     workers
-  //   pairing     release/acquire
+  //   pairing     none; relaxed: the notification that follows brings it. Who leaves looks at
+  //               nothing else
   atomic<bool> stopping_{false};
   //   written by  the single worker's thread and leave(), by exchange
   //   read by     its loop
-  //   pairing     release of leave(), acquire of run_loop_until(): what has ended is seen
+  //   pairing     release of leave(), acquire of the exchange in run_loop_until(): what has ended is
+  //               seen
   atomic<bool> leave_{false};
   //   written by  loop_claim
   //   read by     loop_claim; running(), relaxed: a snapshot

@@ -106,8 +106,8 @@ void worker::run(const atomic<bool>& leave) noexcept {
   if (scheduler_.observed()) [[unlikely]]
     return run_observed(leave);
   begin_batch();
-  // acquire: pairs with the release of who asks us to leave.
-  while (!leave.load(std::memory_order_acquire)) {
+  // Relaxed: run_loop_until() asks again, with an order; a thread of its own only ends.
+  while (!leave.load(std::memory_order_relaxed)) {
     if (task_state* task = next_task()) {
       execute(*task);
       if (--stretch_left_ == 0) end_stretch();
@@ -120,8 +120,8 @@ void worker::run(const atomic<bool>& leave) noexcept {
 /// In debug mode, for a trace and for weft-ps, a loop of its own: the other one pays nothing.
 void worker::run_observed(const atomic<bool>& leave) noexcept {
   begin_batch();
-  // acquire: as in run().
-  while (!leave.load(std::memory_order_acquire)) {
+  // Relaxed: as in run().
+  while (!leave.load(std::memory_order_relaxed)) {
     if (task_state* task = next_task()) {
       execute_observed(*task);
       if (--stretch_left_ == 0) end_stretch();
@@ -310,8 +310,8 @@ void worker::push(task_state& task) noexcept {
   if (single_ || pinned) return local_.push(task);
   if (here.task == nullptr) return push_ring(task);
   if (ring_.is_private() && push_next(task)) return;
-  // acq_rel: see next_.
-  if (task_state* displaced = next_.exchange(&task, std::memory_order_acq_rel))
+  // release: see next_. What it displaces we have put there.
+  if (task_state* displaced = next_.exchange(&task, std::memory_order_release))
     push_ring(*displaced);
 }
 
@@ -370,8 +370,8 @@ void worker::push_remote(task_state& task) noexcept {
 }
 
 void worker::notify() noexcept {
-  // acq_rel: one notifier makes the system call.
-  if (state_.exchange(state::notified, std::memory_order_acq_rel) != state::asleep) return;
+  // One notifier makes the system call. release: pairs with the exchanges in sleep().
+  if (state_.exchange(state::notified, std::memory_order_release) != state::asleep) return;
   chaos::point();
   poller_.notify();
 }
@@ -537,8 +537,8 @@ bool worker::take_ready(worker& stuck) noexcept {
 /// Takes over all that can be taken from a worker whose tick stands still.
 bool worker::rescue(worker& stuck) noexcept {
   bool found = false;
-  // acq_rel: see next_.
-  if (task_state* task = stuck.next_.exchange(nullptr, std::memory_order_acq_rel)) {
+  // acquire: see next_.
+  if (task_state* task = stuck.next_.exchange(nullptr, std::memory_order_acquire)) {
     push_ring(*task);
     found = true;
   }
@@ -697,15 +697,15 @@ void worker::sleep(std::int64_t timeout_ns) noexcept {
   // already, and made no system call for it.
   const bool notified =
       state_.exchange(state::asleep, std::memory_order_seq_cst) == state::notified;
-  // acquire: see stopping_.
-  if (notified || !inbox_.empty() || scheduler_.stopping().load(std::memory_order_acquire))
+  // Relaxed: see stopping_.
+  if (notified || !inbox_.empty() || scheduler_.stopping().load(std::memory_order_relaxed))
     timeout_ns = 0;
   worker_counters::add(counters_.parks);
   chaos::point();
   dispatch(timeout_ns);
   chaos::point();
-  // acq_rel: what the notifier did before is seen.
-  state_.exchange(state::awake, std::memory_order_acq_rel);
+  // acquire: what the notifier did before is seen.
+  state_.exchange(state::awake, std::memory_order_acquire);
   if (!scheduler_.virtual_time()) {
     const clock::time_point now = clock::now();
     if (timers_.due(now)) timers_.expire(now);

@@ -203,8 +203,8 @@ class worker {
 
   // Shared with thieves and rescuers.
   //   written by  the owner (exchange) and a rescuer that takes it (exchange)
-  //   pairing     acq_rel where a task is put there and where a rescuer takes it: passes it on;
-  //               relaxed where the owner takes what it has put there
+  //   pairing     release where a task is put there, acquire where a rescuer takes it; relaxed
+  //               where the owner takes what it has put there
   alignas(cache_line) atomic<task_state*> next_{nullptr};
   // Steps so far.
   //   written by  the owner
@@ -220,7 +220,8 @@ class worker {
   //   pairing     none; relaxed: state_ orders it
   atomic<bool> searching_{false};
   //   written by  the owner (park) and who notifies
-  //   pairing     seq_cst, see FALLING ASLEEP above
+  //   pairing     seq_cst, see FALLING ASLEEP above; release of who notifies, acquire of the owner
+  //               that falls asleep or wakes up: it sees what it was notified of
   atomic<state> state_{state::awake};
   //   written by  the owner
   //   read by     thieves
