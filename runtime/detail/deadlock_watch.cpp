@@ -17,12 +17,13 @@ bool deadlock_watch::look() noexcept {
   const auto now = std::chrono::steady_clock::now();
   const std::uint64_t steps = runtime_.steps();
   if (steps != steps_) told_ = false;
-  if (steps != steps_ || !runtime_.stands_still()) {
-    steps_ = steps;
-    since_ = now;
-    return false;
-  }
-  if (told_ || now - since_ < patience_) return false;
+  const bool still = steps == steps_ && runtime_.stands_still();
+  steps_ = steps;
+  // The patience begins with a look that has found it so: a single one may come between two of
+  // those that it asks for.
+  if (!still || !was_still_) since_ = now;
+  was_still_ = still;
+  if (!still || told_ || now - since_ < patience_) return false;
   told_ = true;
   return true;
 }

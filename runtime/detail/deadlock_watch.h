@@ -9,7 +9,7 @@ class scheduler;
 
 /// Tells when a runtime has stood still for a while: no step was made, nobody is awake, and nothing
 /// is pending. What begins and ends between two looks has made a step, so two looks that far apart
-/// are enough.
+/// which find that are enough.
 ///
 /// Threads: one at a time.
 class deadlock_watch {
@@ -25,6 +25,7 @@ class deadlock_watch {
   scheduler& runtime_;
   std::chrono::nanoseconds patience_;
   std::uint64_t steps_ = 0;
+  bool was_still_ = false;
   std::chrono::steady_clock::time_point since_;
   bool told_ = false;
 };

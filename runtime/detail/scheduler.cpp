@@ -346,8 +346,8 @@ bool scheduler::stands_still() noexcept {
   for (const auto& each : workers_) {
     if (each->timers().size_approx() > 0 || (!single() && !each->asleep())) return false;
   }
-  // acquire: see away.
-  return away(index_).load(std::memory_order_acquire) == 0 && blocking_pending() == 0 &&
+  // Relaxed: a snapshot, of which the watch takes two.
+  return away(index_).load(std::memory_order_relaxed) == 0 && blocking_pending() == 0 &&
          !io_source::anyone_waits();
 }
 

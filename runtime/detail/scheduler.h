@@ -153,7 +153,8 @@ class scheduler {
   /// them back: meanwhile virtual time stands still. A count of the process, so that an executor's
   /// thread may still touch it when the scheduler is gone.
   //   written by  tasks that go there (relaxed) and executors that have given one back (release)
-  //   read by     the one worker of a virtual runtime (acquire): the task is in the inbox then
+  //   read by     the one worker of a virtual runtime (acquire): the task is in the inbox then; and
+  //               the deadlock watch (relaxed)
   static atomic<std::int32_t>& away(std::uint8_t index) noexcept;
 
   /// Nothing can wake anybody any more: the loop of the single worker ends, run_until_done throws.

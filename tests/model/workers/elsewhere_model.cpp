@@ -183,5 +183,32 @@ const registered_model hop_in_virtual_time(
           [&] { there.serve(); });
     });
 
+// ---- Deadlocks
+
+/// The whole process stands still for a while.
+task<> hop_and_linger(one_thread& where) {
+  co_await resume_on(where);
+  advance_time_to(10ms);
+}
+
+// The worker oversleeps, and the task comes back in the middle of its look.
+const registered_model look_beside_a_return("Deadlock", "LookBesideAReturn_SeesNoStandstill",
+                                            {.preemptions = 2, .stale_reads = 0, .timeouts = 2},
+                                            [] {
+                                              scheduler runs({.workers = 1,
+                                                              .on_deadlock = deadlock_action::fail,
+                                                              .deadlock_patience = 4ms});
+                                              one_thread there;
+                                              const auto hopper =
+                                                  spawn_in(runs, hop_and_linger(there));
+
+                                              run_threads(
+                                                  [&] {
+                                                    runs.run_until_done(*hopper.state());
+                                                    there.end();
+                                                  },
+                                                  [&] { there.serve(); });
+                                            });
+
 }  // namespace
 }  // namespace weft::model
