@@ -51,12 +51,11 @@ void check_not_running();
 /// A callback and its timer: one of "it ran" and "it was cancelled" wins.
 struct delayed_call {
   //   written by  the callback's task and cancel(), any thread, once
-  //   pairing     acq_rel: one winner
+  //   pairing     none; relaxed: the order of the word alone decides, and brings nothing
   atomic<bool> claimed{false};
   join_handle<> task;
   bool claim() noexcept {
-    // acq_rel: see claimed.
-    return !claimed.exchange(true, std::memory_order_acq_rel);
+    return !claimed.exchange(true, std::memory_order_relaxed);  // relaxed: see claimed
   }
 };
 template <std::invocable F>

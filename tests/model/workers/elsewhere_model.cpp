@@ -32,7 +32,18 @@ class one_thread final : public executor {
   void end() noexcept { jobs_.close(); }
 
  private:
-  void post(void (*)(void*), void*) override { check(false, "nobody posts in these models"); }
+  struct posted_job : detail::executor_job {
+    posted_job(void (*call)(void*), void* with) noexcept : function(call), argument(with) {
+      run = [](executor_job& self) noexcept {
+        const std::unique_ptr<posted_job> job(static_cast<posted_job*>(&self));
+        job->function(job->argument);
+      };
+    }
+    void (*function)(void*);
+    void* argument;
+  };
+
+  void post(void (*run)(void*), void* job) override { jobs_.push(new posted_job(run, job)); }
   void enqueue(detail::executor_job& job) override { jobs_.push(&job); }
 
   mailbox jobs_;
@@ -176,6 +187,29 @@ const registered_model hop_in_virtual_time(
       run_threads(
           [&] {
             runs.run_until_done(*hopper.state());
+            check(runs.virtual_clock()->time_since_epoch() == 0s, "time has passed meanwhile");
+            runs.run_until_done(*sleeper.state());
+            there.end();
+          },
+          [&] { there.serve(); });
+    });
+
+task<> submit_once(one_thread& where) {
+  const int value = co_await where.submit([] { return the_value; });
+  check(value == the_value, "not the value of the job");
+}
+
+const registered_model job_in_virtual_time(
+    "Executor", "EndOfAJobAgainstVirtualTime_ComesFirst",
+    {.preemptions = 2, .stale_reads = 2, .immortal_blocks = 1}, [] {
+      scheduler runs({.workers = 1, .virtual_time = true});
+      one_thread there;
+      const auto sleeper = spawn_in(runs, sleep_long());
+      const auto submits = spawn_in(runs, submit_once(there));
+
+      run_threads(
+          [&] {
+            runs.run_until_done(*submits.state());
             check(runs.virtual_clock()->time_since_epoch() == 0s, "time has passed meanwhile");
             runs.run_until_done(*sleeper.state());
             there.end();
