@@ -80,8 +80,8 @@ class idle_set {
   }
   bool become_watcher(unsigned worker) noexcept {
     unsigned none = nobody;
-    // seq_cst if it fails: see watcher_. Relaxed if not: we watch ourselves.
-    return watcher_.compare_exchange_strong(none, worker, std::memory_order_relaxed,
+    // seq_cst: see watcher_.
+    return watcher_.compare_exchange_strong(none, worker, std::memory_order_seq_cst,
                                             std::memory_order_seq_cst);
   }
   void stop_watching() noexcept {
