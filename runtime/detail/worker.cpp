@@ -245,8 +245,10 @@ void worker::end_stretch() noexcept {
   const std::uint64_t before =
       std::exchange(stretch_step_ns_, (now - stretch_begin_ns_) / stretch_);
   // The lower of two: one long step (of a task that spawns a thousand) says nothing about those
-  // that wait.
-  step_ns_ = (step_ns_ * 3 + std::min(before, stretch_step_ns_)) / 4;
+  // that wait. It falls at once and rises slowly: what makes steps longer for a while is often the
+  // worker that was woken because they were.
+  const std::uint64_t lower = std::min(before, stretch_step_ns_);
+  step_ns_ = std::min(lower, (step_ns_ * 3 + lower) / 4);
   shared_step_ns_.store(step_ns_, std::memory_order_relaxed);
   batch_left_ -= std::min(batch_left_, stretch_);
   if (batch_left_ == 0 || now - batch_begin_ns_ >= batch_ns) return end_batch(now);

@@ -191,7 +191,7 @@ class worker {
   std::uint32_t batch_left_ = 0;
   std::uint64_t stretch_begin_ns_ = 0;
   std::uint64_t batch_begin_ns_ = 0;
-  std::uint64_t step_ns_ = 500;          // moving average
+  std::uint64_t step_ns_ = 500;          // moving average, see end_stretch()
   std::uint64_t stretch_step_ns_ = 500;  // average of the last stretch
   std::uint32_t pushes_ = 0;
   bool others_active_ = false;  // at the last look as the watcher
