@@ -77,7 +77,8 @@ class fork_deque {
     if (top >= bottom) return nullptr;
     chaos::point();
     task_state* oldest = slot(top).load(std::memory_order_relaxed);
-    // Decides against the owner and other thieves. release: lets the owner reuse the slot.
+    // Decides against the owner and other thieves. release: pairs with the load of top in push():
+    // the slot has been read before the owner uses it again.
     if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_release,
                                       std::memory_order_relaxed))
       return nullptr;

@@ -312,7 +312,7 @@ void worker::push(task_state& task) noexcept {
   if (single_ || pinned) return local_.push(task);
   if (here.task == nullptr) return push_ring(task);
   if (ring_.is_private() && push_next(task)) return;
-  // release: see next_. What it displaces we have put there.
+  // release: pairs with the acquire in rescue(). What it displaces we have put there.
   if (task_state* displaced = next_.exchange(&task, std::memory_order_release))
     push_ring(*displaced);
 }
@@ -539,7 +539,7 @@ bool worker::take_ready(worker& stuck) noexcept {
 /// Takes over all that can be taken from a worker whose tick stands still.
 bool worker::rescue(worker& stuck) noexcept {
   bool found = false;
-  // acquire: see next_.
+  // acquire: pairs with the release in push().
   if (task_state* task = stuck.next_.exchange(nullptr, std::memory_order_acquire)) {
     push_ring(*task);
     found = true;
@@ -706,7 +706,7 @@ void worker::sleep(std::int64_t timeout_ns) noexcept {
   chaos::point();
   dispatch(timeout_ns);
   chaos::point();
-  // acquire: what the notifier did before is seen.
+  // acquire: pairs with the release in notify(): what the notifier did before is seen.
   state_.exchange(state::awake, std::memory_order_acquire);
   if (!scheduler_.virtual_time()) {
     const clock::time_point now = clock::now();

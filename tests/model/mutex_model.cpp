@@ -2,22 +2,13 @@
 
 #include "../../runtime/spawn.h"
 #include "../../sync/mutex.h"
+#include "around/lock_once.h"
 #include "around/outcome.h"
 #include "around/scheduler.h"
 #include "checker/registry.h"
 
 namespace weft::model {
 namespace {
-
-task<> lock_once(mutex& wanted, int& guarded, outcome& into) {
-  try {
-    const lock_guard lock = co_await wanted.lock();
-    ++guarded;
-    into.is(end::value);
-  } catch (const cancelled_error&) {
-    into.is(end::cancelled);
-  }
-}
 
 void touch_if_free(mutex& wanted, int& guarded) {
   if (const lock_guard lock = wanted.try_lock()) ++guarded;

@@ -3,22 +3,13 @@
 
 #include "../../runtime/spawn.h"
 #include "../../sync/shared_mutex.h"
+#include "around/lock_once.h"
 #include "around/outcome.h"
 #include "around/scheduler.h"
 #include "checker/registry.h"
 
 namespace weft::model {
 namespace {
-
-task<> write_once(shared_mutex& wanted, int& guarded, outcome& into) {
-  try {
-    const lock_guard lock = co_await wanted.lock();
-    ++guarded;
-    into.is(end::value);
-  } catch (const cancelled_error&) {
-    into.is(end::cancelled);
-  }
-}
 
 task<> read_once(shared_mutex& wanted, const int& guarded, int& seen, outcome& into) {
   const shared_lock_guard lock = co_await wanted.lock_shared();
@@ -37,7 +28,7 @@ const registered_model read_and_write(
       int guarded = 0, seen = 0;
       outcome of_reader, of_writer;
       const auto reader = spawn(read_once(shared, guarded, seen, of_reader));
-      const auto writer = spawn(write_once(shared, guarded, of_writer));
+      const auto writer = spawn(lock_once(shared, guarded, of_writer));
 
       run_threads([&] { runs.work(0); }, [&] { runs.work(1); },
                   [&] {
@@ -61,7 +52,7 @@ const registered_model last_reader("SharedMutex", "TwoReadersLeave_TheLastLetsTh
                                      shared_lock_guard second = shared.try_lock_shared();
                                      check(first && second, "readers exclude each other");
                                      const auto writer =
-                                         spawn(write_once(shared, guarded, of_writer));
+                                         spawn(lock_once(shared, guarded, of_writer));
 
                                      run_threads([&] { runs.work(); },
                                                  [&] {
@@ -108,7 +99,7 @@ const registered_model front_gives_up(
       outcome of_writer, of_reader;
       const shared_lock_guard stays = shared.try_lock_shared();
       shared_lock_guard leaves = shared.try_lock_shared();
-      auto writer = spawn(write_once(shared, guarded, of_writer));
+      auto writer = spawn(lock_once(shared, guarded, of_writer));
       const auto reader = spawn(read_once(shared, guarded, seen, of_reader));
 
       run_threads([&] { runs.work(); }, [&] { leaves.unlock(); }, [&] { writer.cancel(); });
