@@ -54,6 +54,11 @@ class [[nodiscard]] result_awaiter {
     if constexpr (requires { awaiter_->awaiter.await_resume_result(); }) {
       return awaiter_->awaiter.await_resume_result();
     } else {
+      if constexpr (requires { awaiter_->awaiter.failure(); }) {
+        const std::exception_ptr error = awaiter_->awaiter.failure();
+        if (error != nullptr && !(is_cancellation(error) && own_.came()))
+          return result<value_type>(error);
+      }
       try {
         if constexpr (std::is_void_v<value_type>) {
           awaiter_->awaiter.await_resume();
@@ -85,7 +90,8 @@ class [[nodiscard]] result_awaiter {
 }  // namespace detail
 
 /// The value, or the exception, as a value. The cancellation of the awaiting task still throws; a
-/// cancelled child does not. I/O errors create no exception on the way: a reset costs no unwinding.
+/// cancelled child does not. I/O errors create no exception on the way, and what a task failed with
+/// is not thrown again: no unwinding.
 template <awaitable A>
 detail::result_awaiter<A> as_result(A&& awaited) {
   return detail::result_awaiter<A>(std::forward<A>(awaited));

@@ -73,6 +73,7 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   /// Throws invalid_state_error for an empty handle, and for a task that awaits itself: nothing was
   /// waited for then.
   void check_child() const;
+  [[nodiscard]] bool can_wait() const noexcept;
   /// Shields: the child is left alone.
   join_operation(task_state* child, const wait_kind& how) noexcept : child_(child), how_(how) {}
   static unlink_result leave_child(wait_node& self) noexcept;
@@ -86,7 +87,6 @@ class join_operation : public leaf_operation<join_operation>, public completion_
   friend leaf_operation<join_operation>;
   bool try_now() noexcept;
   bool publish() noexcept;
-  [[nodiscard]] bool can_wait() const noexcept;
   static void on_child_done(completion_waiter& self, task_state& child) noexcept;
 
   unlink_function how_ = waits<cancel_child, "a task", visit_child>;
@@ -201,6 +201,14 @@ class [[nodiscard]] join_awaiter : public detail::join_operation {
     take();
     detail::result_slot<T>& slot = detail::block_of<T>::slot(*child_);
     return move_ ? slot.take() : slot.copy();
+  }
+  /// For as_result: what await_resume() would rethrow. Null: nothing, or it has more to do.
+  [[nodiscard]] std::exception_ptr failure() const noexcept {
+    if (outcome != detail::wait_outcome::completed ||
+        passed_on != detail::wait_outcome::completed || !can_wait())
+      return nullptr;
+    detail::retrieve(*child_);
+    return child_->type->exception(*child_);
   }
 
  private:

@@ -241,6 +241,10 @@ class [[nodiscard]] task_awaiter {
     return child_;
   }
   T await_resume() { return block_of<T>::slot(child_).take(); }
+  /// For as_result: what await_resume() would rethrow, or null.
+  [[nodiscard]] std::exception_ptr failure() const noexcept {
+    return block_of<T>::type.exception(block_of<T>::state(child_));
+  }
 
  private:
   std::coroutine_handle<task_promise<T>> child_;

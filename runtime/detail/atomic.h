@@ -61,6 +61,7 @@ inline constexpr std::int64_t forks = 1024;         // fork_deque
 inline constexpr std::size_t source_chunk = 256;    // io_sources allocated at a time
 inline constexpr std::size_t source_chunks = 4096;
 inline constexpr std::ptrdiff_t group_places = 4;  // task_group: of its first block
+inline constexpr int parker_spins = 100;           // 2 to 5 microseconds
 }  // namespace sizes
 
 }  // namespace weft::detail

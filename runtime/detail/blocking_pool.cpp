@@ -22,6 +22,7 @@ class blocking_pool::core {
   std::size_t stop(std::chrono::steady_clock::time_point until) noexcept;
   std::size_t threads() const noexcept;
   std::size_t pending() const noexcept;
+  bool busy() const noexcept { return pending_.load(std::memory_order_relaxed) > 0; }
 
  private:
   using lock_type = std::unique_lock<os_mutex>;
@@ -42,6 +43,9 @@ class blocking_pool::core {
   void depart(thread_node& self) noexcept;
   void join_departed() noexcept;
   std::size_t abandon_threads() noexcept;
+  [[nodiscard]] std::size_t in_hand() const noexcept {
+    return pending_.load(std::memory_order_relaxed);
+  }
 
   void serve(thread_node& self, const std::shared_ptr<core>& shared) noexcept;
   void run_jobs(lock_type& lock, const std::shared_ptr<core>& shared) noexcept;
@@ -57,7 +61,10 @@ class blocking_pool::core {
   intrusive_list<thread_node> departed_;  // ended or about to: to be joined
   os_condition changed_;                  // for stop(): a call or a thread has ended
   std::size_t threads_ = 0;
-  std::size_t pending_ = 0;
+  //   written by  who holds mutex_
+  //   read by     who holds mutex_; busy(), on any thread
+  //   pairing     none; relaxed: the mutex orders it, and busy() is a hint
+  atomic<std::size_t> pending_{0};
   std::size_t awaited_ = 0;  // of the pending ones, those that are not self-contained
   // A thread was woken or started and has not looked into the queue since.
   bool one_on_its_way_ = false;
@@ -72,7 +79,7 @@ bool blocking_pool::core::submit(blocking_job& job, const std::shared_ptr<core>&
     const std::lock_guard lock(mutex_);
     if (stopped_ || (threads_ == 0 && !start_thread(self))) return false;
     queue_.push_back(job);
-    ++pending_;
+    pending_.store(in_hand() + 1, std::memory_order_relaxed);
     if (!job.self_contained) ++awaited_;
     woken = send_thread(self);
   }
@@ -90,7 +97,7 @@ bool blocking_pool::core::withdraw(blocking_job& job) noexcept {
 }
 
 void blocking_pool::core::end_call(bool self_contained) noexcept {
-  --pending_;
+  pending_.store(in_hand() - 1, std::memory_order_relaxed);
   if (!self_contained) --awaited_;
   if (stopped_) changed_.notify_all();
 }
@@ -161,6 +168,7 @@ bool blocking_pool::core::sleep(thread_node& self, lock_type& lock) noexcept {
   idle_.push_front(self);
   self.idle = true;
   lock.unlock();
+  self.wake.spin();
   bool woken = self.wake.park_until(std::chrono::steady_clock::now() + keep_alive_);
   lock.lock();
   if (!woken && !self.idle) {  // the one who chose us is about to wake us
@@ -219,7 +227,7 @@ std::size_t blocking_pool::core::stop(std::chrono::steady_clock::time_point unti
   while (thread_node* idle = pop_idle()) idle->wake.unpark();
   changed_.wait_until(lock, until, [this] { return threads_ == 0; });
   // From now on only calls that somebody waits for, and threads that are in no call.
-  changed_.wait(lock, [this] { return awaited_ == 0 && threads_ <= pending_; });
+  changed_.wait(lock, [this] { return awaited_ == 0 && threads_ <= in_hand(); });
   join_departed();
   return abandon_threads();
 }
@@ -239,7 +247,7 @@ std::size_t blocking_pool::core::threads() const noexcept {
 
 std::size_t blocking_pool::core::pending() const noexcept {
   const std::lock_guard lock(mutex_);
-  return pending_;
+  return in_hand();
 }
 
 // ---- The pool -----------------------------------------------------------------------------------
@@ -269,6 +277,10 @@ std::size_t blocking_pool::threads() const noexcept {
 
 std::size_t blocking_pool::pending() const noexcept {
   return core_->pending();
+}
+
+bool blocking_pool::busy() const noexcept {
+  return core_->busy();
 }
 
 }  // namespace weft::detail

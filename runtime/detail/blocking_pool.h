@@ -14,6 +14,10 @@
 // wake-up each. A thread is woken through its own parker, after the lock is released: it does not
 // run into the lock of the one who wakes it.
 //
+// Before it sleeps a thread spins for some microseconds: a task that makes one call after the other
+// submits the next one right after the answer (its worker spins for that, see worker.cpp), and then
+// neither side makes a system call.
+//
 // A thread that has been idle for the keep-alive ends. Popping it from the stack and its look
 // whether it is still there happen under the lock, so a wake-up never goes to one that is leaving.
 //
@@ -56,6 +60,8 @@ class blocking_pool {
   [[nodiscard]] std::size_t threads() const noexcept;
   /// Jobs queued or running.
   [[nodiscard]] std::size_t pending() const noexcept;
+  /// Is there any? A look without order and without the lock.
+  [[nodiscard]] bool busy() const noexcept;
 
  private:
   class core;

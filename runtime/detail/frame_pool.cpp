@@ -32,8 +32,9 @@ namespace {
 
 constexpr std::size_t header_bytes = sizeof(task_state);
 constexpr std::size_t step_bytes = 64;
-constexpr std::size_t linear_classes = 16;                // 64, 128 ... 1024
-constexpr std::size_t class_count = linear_classes + 16;  // then 1280, 1536 ... 16 KiB
+constexpr std::size_t linear_classes = 16;  // 64, 128 ... 1024
+constexpr std::size_t per_doubling = 16;    // then 1088, 1152 ... 2048, 2176
+constexpr std::size_t class_count = linear_classes + 4 * per_doubling;  // ... 16 KiB
 constexpr std::size_t largest_class_bytes = 16 * 1024;
 constexpr std::size_t slab_bytes = 64 * 1024;
 constexpr std::size_t cached_bytes_max = 64 * 1024;
@@ -42,21 +43,21 @@ constexpr std::uint8_t large_class = 255;
 
 constexpr std::size_t index_of(std::size_t bytes) noexcept {
   if (bytes <= linear_classes * step_bytes) return (bytes + step_bytes - 1) / step_bytes - 1;
-  // Four classes from each power of two to the next: beyond `power`, in quarters of it.
+  // Sixteen classes from each power of two to the next: beyond `power`, in sixteenths of it.
   const std::size_t power = std::bit_floor(bytes - 1);
   const auto doublings = static_cast<std::size_t>(std::countr_zero(power / 1024));
-  return linear_classes + 4 * doublings + (bytes - 1 - power) / (power / 4);
+  return linear_classes + per_doubling * doublings + (bytes - 1 - power) / (power / per_doubling);
 }
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept {
   if (size_class < linear_classes) return (size_class + 1) * step_bytes;
   const std::size_t beyond = size_class - linear_classes;
-  const std::size_t power = std::size_t{1024} << (beyond / 4);
-  return power + (beyond % 4 + 1) * (power / 4);
+  const std::size_t power = std::size_t{1024} << (beyond / per_doubling);
+  return power + (beyond % per_doubling + 1) * (power / per_doubling);
 }
 static_assert(index_of(64) == 0 && index_of(65) == 1 && index_of(1024) == 15 &&
               index_of(1025) == 16);
-static_assert(bytes_of(index_of(1025)) == 1280 && bytes_of(index_of(2048)) == 2048 &&
-              bytes_of(index_of(4097)) == 5120 && bytes_of(index_of(5121)) == 6144);
+static_assert(bytes_of(index_of(1025)) == 1088 && bytes_of(index_of(2048)) == 2048 &&
+              bytes_of(index_of(2049)) == 2176 && bytes_of(index_of(4097)) == 4352);
 static_assert(bytes_of(index_of(largest_class_bytes)) == largest_class_bytes &&
               index_of(largest_class_bytes) == class_count - 1);
 

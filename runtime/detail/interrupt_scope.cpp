@@ -101,12 +101,15 @@ bool is_own_timeout(const std::exception_ptr& error, const task_state& owner) no
          *error.__cxa_exception_type() == typeid(timeout_error);
 }
 
-void throw_interrupted(wait_outcome outcome) {
-  if (outcome == wait_outcome::interrupted && !take_scope_cancellation(*here.task))
-    throw timeout_error();
+bool take_cancellation(wait_outcome outcome) noexcept {
+  if (outcome == wait_outcome::interrupted) return take_scope_cancellation(*here.task);
   // One exception stands for all requests made before the task runs again.
-  if (outcome == wait_outcome::cancelled) (void)consume_request(*here.task);
-  throw cancelled_error();
+  (void)consume_request(*here.task);
+  return true;
+}
+
+void throw_timeout() {
+  throw timeout_error();
 }
 
 }  // namespace weft::detail

@@ -5,6 +5,14 @@
 
 namespace weft::detail {
 
+void parker::spin() const noexcept {
+  // Relaxed: a hint; park() takes the wake-up.
+  for (int left = sizes::parker_spins;
+       left > 0 && word_.load(std::memory_order_relaxed) != notified; --left) {
+    cpu_relax();
+  }
+}
+
 void parker::park() noexcept {
   (void)sleep(nullptr);
 }

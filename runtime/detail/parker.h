@@ -28,6 +28,8 @@ class parker {
 
   /// Sleeps until somebody calls unpark(), or has done so since the last park(). One thread only.
   void park() noexcept;
+  /// For who expects to be woken soon, before park(): looks for the wake-up for a few microseconds.
+  void spin() const noexcept;
   /// As park(). False: the time came first.
   bool park_until(std::chrono::steady_clock::time_point when) noexcept;
   /// What the caller did before is seen by who wakes up. Any thread.

@@ -82,6 +82,8 @@ class scheduler {
   [[nodiscard]] std::size_t blocking_pending() const noexcept {
     return blocking_.pending() + look_ups_.pending();
   }
+  /// Is any? A hint.
+  [[nodiscard]] bool blocking_busy() const noexcept { return blocking_.busy() || look_ups_.busy(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   /// Queues a task from a thread that is none of our workers: where it ran last, for its data is

@@ -51,6 +51,10 @@ constexpr unsigned alert_looks = 64;
 // A worker that is busy itself looks after the others this often.
 constexpr std::uint64_t busy_watch_ns = 4'000'000;
 
+// What it costs to sleep and be woken by a thread of the pool: two wake-ups.
+constexpr std::uint64_t spin_ns = 30'000;
+constexpr std::uint32_t spin_pause_max = 1023;
+
 // In debug mode, a step that is worth a report.
 constexpr std::uint64_t slow_step_ns = 100'000'000;
 
@@ -274,7 +278,7 @@ void worker::end_batch(std::uint64_t now) noexcept {
 bool worker::search() noexcept {
   const bool found = look_around() || (!single_ && find_work());
   end_search();
-  if (!found) return false;
+  if (!found && !spin_for_call()) return false;
   share_backlog();
   if (!single_) call_watcher();  // it may be us who has watched until now
   return true;
@@ -285,6 +289,26 @@ bool worker::look_around() noexcept {
   if (scheduler_.check_interrupt() || drain_inbox()) return true;
   // With one worker the sleep that follows polls anyway.
   return !single_ && timers_.due(clock::now()) && poll_now();
+}
+
+/// See A CALL ON A THREAD.
+bool worker::spin_for_call() noexcept {
+  if (!scheduler_.blocking_busy()) return false;
+  if (spins_skipped_ < spin_pause_) {
+    ++spins_skipped_;
+    return false;
+  }
+  spins_skipped_ = 0;
+  const std::uint64_t end = now_ns() + spin_ns;
+  do {
+    for (int i = 0; i < 8; ++i) cpu_relax();
+    if (drain_inbox()) {
+      spin_pause_ = 0;
+      return true;
+    }
+  } while (now_ns() < end);
+  spin_pause_ = std::min(spin_pause_ * 2 + 1, spin_pause_max);
+  return false;
 }
 
 bool worker::drain_inbox() noexcept {

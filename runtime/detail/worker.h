@@ -26,6 +26,12 @@
 // looks at the tick counters of the busy ones, and takes over what belongs to one whose tick stands
 // still: ring, next slot, overflow, inbox, forks, its timers and its poller.
 //
+// A CALL ON A THREAD that is as short as a wake-up is waited for without sleeping: as long as calls
+// are out, a worker without work spins for about what it would cost to sleep and be woken, so that
+// it pays at most twice the better of both (competitive spinning: Karlin, Li, Manasse, Owicki,
+// "Empirical studies of competitive spinning", SOSP 1991). Each spin in vain doubles the number of
+// chances that are passed over before the next one, so long calls cost next to nothing.
+//
 // FALLING ASLEEP against a push into the inbox is a store-load race:
 //
 //   park   1. state_ = asleep (seq_cst)    2. look into the inbox (seq_cst)
@@ -142,6 +148,7 @@ class worker {
 
   bool search() noexcept;
   bool look_around() noexcept;
+  bool spin_for_call() noexcept;
   bool drain_inbox() noexcept;
   bool poll_now() noexcept;
   void begin_batch() noexcept;
@@ -198,6 +205,8 @@ class worker {
   std::int64_t watch_ns_ = 1'000'000;
   unsigned alert_ = 0;  // looks left at the short interval
   std::uint64_t last_watch_ns_ = 0;
+  std::uint32_t spins_skipped_ = 0;  // chances to spin that were passed over since the last spin
+  std::uint32_t spin_pause_ = 0;     // ... and how many have to be
   std::uint64_t seen_ticks_[idle_set::workers_max] = {};
   std::uint32_t random_;
 

@@ -50,6 +50,7 @@ inline constexpr std::int64_t forks = 2;
 inline constexpr std::size_t source_chunk = 2;
 inline constexpr std::size_t source_chunks = 2;
 inline constexpr std::ptrdiff_t group_places = 1;
+inline constexpr int parker_spins = 0;
 }  // namespace sizes
 
 }  // namespace weft::detail
