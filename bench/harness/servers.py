@@ -5,6 +5,7 @@ few CPUs. With one worker the server is on CPU 0 and the client on CPU 1, unless
 """
 
 import dataclasses
+import http.client
 import os
 import pathlib
 import re
@@ -37,6 +38,7 @@ WORKLOADS = (
     Workload("http_plaintext", "http_plaintext", ("--mode", "http"), (64, 1000), (64,)),
     Workload("http_plaintext/pipelined:16", "http_plaintext", ("--mode", "http", "--pipeline", "16"), (64,), (64,)),
     Workload("http_plaintext/churn", "http_plaintext", ("--mode", "http-churn"), (16,), (16,)),
+    Workload("http_plaintext/idle", "http_plaintext", ("--mode", "http", "--hold"), (1000, 10000), (1000,), "memory"),
     Workload("bulk/1MiB", "bulk", ("--mode", "echo", "--size", str(1 << 20)), (4,), (4,)),
     Workload("stuck_task", "stuck_task", ("--mode", "echo", "--pause-us", "1000"), (16,), (16,), "latency"),
 )
@@ -74,8 +76,7 @@ class Server:
         self.address = line.split()[-1]
 
     def resident_bytes(self):
-        statm = pathlib.Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
-        return int(statm.split()[1]) * resource.getpagesize()
+        return resident_bytes(self.process.pid)
 
     def stop(self):
         """The CPU time of its whole life, as it says itself, or else as the kernel does."""
@@ -120,7 +121,18 @@ http {{
         path = pathlib.Path(folder) / "nginx.conf"
         path.write_text(self.CONFIG.format(folder=folder, workers=workers, address=self.address), encoding="utf-8")
         self.process = subprocess.Popen([self.COMMAND, "-e", "stderr", "-p", folder, "-c", str(path)], preexec_fn=on_cpu(cpu))
-        wait_until_open(self.address)
+        wait_for_answer(self.address)
+
+    def resident_bytes(self):
+        """Of master and workers, which are its children."""
+        master = self.process.pid
+        children = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii")
+        return sum(map(resident_bytes, [master, *children.split()]))
+
+
+def resident_bytes(process):
+    statm = pathlib.Path(f"/proc/{process}/statm").read_text(encoding="ascii")
+    return int(statm.split()[1]) * resource.getpagesize()
 
 
 def free_port():
@@ -129,14 +141,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until_open(address):
-    host, port = address.split(":")
+def wait_for_answer(address):
+    """The master listens before there are workers; one that answers has all the memory that it begins with."""
     for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        time.sleep(0.01)
-    raise Failed(f"nginx does not listen on {address}")
+        probe = http.client.HTTPConnection(address, timeout=5)
+        try:
+            probe.request("GET", "/")
+            probe.getresponse().read()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        finally:
+            probe.close()
+    raise Failed(f"nginx does not answer on {address}")
 
 
 class Job:
