@@ -53,6 +53,7 @@ constexpr std::uint64_t busy_watch_ns = 4'000'000;
 
 // What it costs to sleep and be woken by a thread of the pool: two wake-ups.
 constexpr std::uint64_t spin_ns = 30'000;
+constexpr std::uint64_t spin_alone_ns = 2'000;  // an answer from a thread that spins as well
 constexpr std::uint32_t spin_pause_max = 1023;
 
 // In debug mode, a step that is worth a report.
@@ -299,14 +300,16 @@ bool worker::spin_for_call() noexcept {
     return false;
   }
   spins_skipped_ = 0;
-  const std::uint64_t end = now_ns() + spin_ns;
-  do {
+  const std::uint64_t begin = now_ns();
+  for (std::uint64_t now = begin; now - begin < spin_ns; now = now_ns()) {
+    // The thread that makes the call may wait for this very CPU.
+    if (now - begin >= spin_alone_ns) yield_thread();
     for (int i = 0; i < 8; ++i) cpu_relax();
     if (drain_inbox()) {
-      spin_pause_ = 0;
+      spin_pause_ /= 2;
       return true;
     }
-  } while (now_ns() < end);
+  }
   spin_pause_ = std::min(spin_pause_ * 2 + 1, spin_pause_max);
   return false;
 }

@@ -30,7 +30,8 @@
 // are out, a worker without work spins for about what it would cost to sleep and be woken, so that
 // it pays at most twice the better of both (competitive spinning: Karlin, Li, Manasse, Owicki,
 // "Empirical studies of competitive spinning", SOSP 1991). Each spin in vain doubles the number of
-// chances that are passed over before the next one, so long calls cost next to nothing.
+// chances that are passed over before the next one, each other one halves it: long calls cost next
+// to nothing.
 //
 // FALLING ASLEEP against a push into the inbox is a store-load race:
 //
