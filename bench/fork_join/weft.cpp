@@ -2,9 +2,8 @@
 #include "kernels.h"
 #include <weft/runtime/fork.h>
 
-#include <numeric>
+#include <optional>
 #include <utility>
-#include <vector>
 
 namespace {
 
@@ -37,15 +36,21 @@ weft::task<std::int64_t> skynet(std::int64_t from, std::int64_t count) {
 
 weft::task<int> queens(board placed, int row) {
   if (row == fork_join::queens) co_return 1;
-  std::vector<weft::task<int>> children;
+  std::optional<weft::forked<int>> children[fork_join::queens];
+  int forked = 0;
   for (int column = 0; column < fork_join::queens; ++column) {
     if (!safe(placed, row, column)) continue;
     board next = placed;
     next[static_cast<std::size_t>(row)] = static_cast<char>(column);
-    children.push_back(queens(next, row + 1));
+    children[forked++].emplace(queens(next, row + 1));
   }
-  const std::vector<int> solutions = co_await weft::fork_all(std::move(children));
-  co_return std::accumulate(solutions.begin(), solutions.end(), 0);
+  int solutions = 0;
+  while (forked > 0) {  // newest first
+    const int found = co_await *children[--forked];
+    children[forked].reset();
+    solutions += found;
+  }
+  co_return solutions;
 }
 
 weft::task<> multiply(const int* a, const int* b, int* c, int n) {
