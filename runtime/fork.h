@@ -4,9 +4,13 @@
 #include "spawn.h"
 
 #include <algorithm>
-#include <deque>
+#include <concepts>
+#include <cstddef>
 #include <exception>
 #include <new>
+#include <optional>
+#include <ranges>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -164,40 +168,42 @@ forked<T> fork(task<T> child) {
 
 namespace detail {
 
-template <class T>
-task<vector_of_t<T>> await_forks(std::deque<forked<T>>& forks) {
-  if constexpr (std::is_void_v<T>) {
-    while (!forks.empty()) {
-      co_await forks.back();
-      forks.pop_back();
-    }
-  } else {
-    std::vector<value_t<T>> newest_first;
-    newest_first.reserve(forks.size());
-    while (!forks.empty()) {
-      newest_first.push_back(value_t<T>(co_await forks.back()));
-      forks.pop_back();
-    }
-    std::reverse(newest_first.begin(), newest_first.end());
-    co_return newest_first;
-  }
-}
-
 /// After a failure or cancellation the children are awaited, not left to their destructors: those
 /// would run other tasks on top of this one, also one that waits for this one.
 template <class T>
 task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
-  std::deque<forked<T>> forks;  // stable addresses
+  std::size_t left = children.size();
+  std::vector<std::optional<forked<T>>> forks(left);  // in their place: they do not move
   std::exception_ptr failure;
   try {
-    for (auto& child : children) forks.emplace_back(std::move(child));
-    co_return co_await await_forks(forks);
+    for (std::size_t i = 0; i < left; ++i) forks[i].emplace(std::move(children[i]));
+    if constexpr (std::is_void_v<T>) {
+      for (; left > 0; --left) {
+        co_await *forks[left - 1];
+        forks[left - 1].reset();
+      }
+      co_return;
+    } else {
+      std::vector<value_t<T>> newest_first;
+      newest_first.reserve(left);
+      for (; left > 0; --left) {
+        newest_first.push_back(value_t<T>(co_await *forks[left - 1]));
+        forks[left - 1].reset();
+      }
+      std::reverse(newest_first.begin(), newest_first.end());
+      co_return newest_first;
+    }
   } catch (...) {  // goes on when the children have ended
     failure = std::current_exception();
   }
-  for (auto fork = forks.rbegin(); fork != forks.rend(); ++fork) fork->give_up();
+  // What was not forked, and what has been awaited, has no value.
+  for (auto fork = forks.rbegin(); fork != forks.rend(); ++fork) {
+    if (fork->has_value()) (*fork)->give_up();
+  }
   const cancel_shield shield;
-  for (; !forks.empty(); forks.pop_back()) co_await forks.back().ended();
+  for (; !forks.empty(); forks.pop_back()) {
+    if (forks.back()) co_await forks.back()->ended();
+  }
   std::rethrow_exception(failure);
 }
 
@@ -206,9 +212,15 @@ task<vector_of_t<T>> run_fork_all(std::vector<task<T>> children) {
 /// Forks all children and awaits them, newest first: their results in order.
 template <task_range R>
 task<detail::vector_of_t<range_task_t<R>>> fork_all(R&& children) {
-  std::vector<task<range_task_t<R>>> owned;
-  for (auto&& each : children) owned.push_back(std::ranges::range_value_t<R>(std::move(each)));
-  return detail::run_fork_all<range_task_t<R>>(std::move(owned));
+  using owned_tasks = std::vector<task<range_task_t<R>>>;
+  if constexpr (std::same_as<R, owned_tasks>) {
+    return detail::run_fork_all<range_task_t<R>>(std::move(children));
+  } else {
+    owned_tasks owned;
+    if constexpr (std::ranges::sized_range<R>) owned.reserve(std::ranges::size(children));
+    for (auto&& each : children) owned.push_back(std::ranges::range_value_t<R>(std::move(each)));
+    return detail::run_fork_all<range_task_t<R>>(std::move(owned));
+  }
 }
 
 }  // namespace weft
