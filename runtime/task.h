@@ -182,9 +182,8 @@ struct promise_with_block : promise_base {
   static void operator delete(void* frame, std::size_t bytes) noexcept {
     std::byte* start = block::start(frame);
     auto& state = *reinterpret_cast<task_state*>(start);
-    // A spawned task keeps its block until the last handle is gone. Relaxed: spawned or not is
-    // settled long before.
-    if ((state.life.load(std::memory_order_relaxed) & task_life::frame) != 0) {
+    // A spawned task keeps its block until the last handle is gone.
+    if (&state == here.ending) {
       state.size_class = frame_pool::class_of(bytes + block::prefix);
       return;
     }

@@ -492,10 +492,13 @@ void tell(completion_waiter* newest, task_state& task) noexcept {
 
 void complete(task_state& task) noexcept {
   const std::uint32_t ended = how_it_ended(task);
-  // The parameters of the coroutine die before anybody hears of its end.
+  // The parameters of the coroutine die before anybody hears of its end. What they run may end other
+  // tasks.
+  const task_state* const outer = std::exchange(here.ending, &task);
   std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(&task) +
                                         task.type->prefix_bytes)
       .destroy();
+  here.ending = outer;
   chaos::point();
   if (context_of(task) != nullptr) set_context(task, nullptr);
   if (held_locks::watched()) [[unlikely]]

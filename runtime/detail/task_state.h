@@ -184,6 +184,9 @@ struct execution {
   void* worker = nullptr;              // detail::worker of this thread, or null
   // Outside of a task, on whose behalf this thread works: to_thread. Not counted.
   const context* borrowed = nullptr;
+  // Whose frame complete() is destroying: the block stays. Asked here by every frame that ends, so
+  // that a coroutine which was only awaited never touches its header.
+  const task_state* ending = nullptr;
 };
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local execution here;
 
