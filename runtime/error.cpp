@@ -32,6 +32,10 @@ void detail::throw_system_error(int error, const std::string& operation) {
   throw std::system_error(error, std::system_category(), operation);
 }
 
+void detail::rethrow(const std::exception_ptr& error) {
+  std::rethrow_exception(error);
+}
+
 void detail::throw_invalid_state(const char* what) {
   throw invalid_state_error(what);
 }

@@ -116,7 +116,7 @@ class result_slot {
 
   void check() const {
     if (content_ == content::error) [[unlikely]]
-      std::rethrow_exception(error_);
+      rethrow(error_);
     if constexpr (!std::is_void_v<T>) assert(content_ == content::value);
   }
 
@@ -132,7 +132,8 @@ class result_slot {
   result_slot() = delete;
 };
 
-/// The block of a coroutine: [task_state][result_slot<T>][frame].
+/// The block of a coroutine: [task_state][result_slot<T>][frame]. One that is only awaited never
+/// touches its task_state, so a small one lives in a single cache line.
 template <class T>
 struct block_of {
   static constexpr std::size_t slot_offset = sizeof(task_state);
@@ -224,7 +225,8 @@ struct task_promise<void> : promise_with_block<void> {
 };
 
 /// Runs the child inside the awaiting task: two symmetric transfers, no scheduler, no atomic
-/// operation.
+/// operation. Lies in the task, and knows the child for it, so that the awaiting frame has one
+/// handle of the child.
 template <class T>
 class [[nodiscard]] task_awaiter {
  public:
@@ -246,6 +248,7 @@ class [[nodiscard]] task_awaiter {
   }
 
  private:
+  friend task<T>;
   std::coroutine_handle<task_promise<T>> child_;
 };
 
@@ -265,42 +268,42 @@ class [[nodiscard]] task {
   using promise_type = detail::task_promise<T>;
   using value_type = T;
 
-  task(task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  task(task&& other) noexcept : awaiter_(std::exchange(other.frame(), nullptr)) {}
   task& operator=(task&& other) noexcept {
     if (this != &other) {
       destroy();
-      frame_ = std::exchange(other.frame_, nullptr);
+      frame() = std::exchange(other.frame(), nullptr);
     }
     return *this;
   }
   ~task() { destroy(); }
 
-  detail::task_awaiter<T> operator co_await() & noexcept { return detail::task_awaiter<T>(frame_); }
-  detail::task_awaiter<T> operator co_await() && noexcept {
-    return detail::task_awaiter<T>(frame_);
-  }
+  detail::task_awaiter<T>& operator co_await() & noexcept { return awaiter_; }
+  detail::task_awaiter<T>&& operator co_await() && noexcept { return std::move(awaiter_); }
 
   /// For those who run it otherwise (spawn, gather, fork): the frame, now theirs. Throws
   /// invalid_state_error when there is none, or it has been awaited.
   std::coroutine_handle<promise_type> release() {
-    if (!frame_ || frame_.promise().continuation) [[unlikely]]
+    if (!frame() || frame().promise().continuation) [[unlikely]]
       detail::throw_invalid_state("a task runs once");
-    return std::exchange(frame_, nullptr);
+    return std::exchange(frame(), nullptr);
   }
 
  private:
-  explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+  explicit task(std::coroutine_handle<promise_type> frame) noexcept : awaiter_(frame) {}
   friend promise_type;
 
+  std::coroutine_handle<promise_type>& frame() noexcept { return awaiter_.child_; }
+
   void destroy() noexcept {
-    if (!frame_) return;
+    if (!frame()) return;
     // Beside what destroy() reads: one compare, and a branch that is not taken.
-    if (!frame_.promise().continuation) [[unlikely]]
-      detail::report_unawaited(frame_.address());
-    frame_.destroy();
+    if (!frame().promise().continuation) [[unlikely]]
+      detail::report_unawaited(frame().address());
+    frame().destroy();
   }
 
-  std::coroutine_handle<promise_type> frame_;
+  detail::task_awaiter<T> awaiter_;
 };
 
 namespace detail {
