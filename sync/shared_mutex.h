@@ -50,7 +50,7 @@ class [[nodiscard]] shared_lock_guard {
 /// again while it holds the lock may therefore wait for itself.
 ///
 /// Threads: all members may be called from any thread. Destroy it unlocked, when nobody waits.
-/// Cost: where nobody waits, lock and unlock are one atomic operation each, also beside other
+/// Cost: where nobody waits, lock and unlock are one atomic operation each, two beside other
 /// readers; no allocation ever.
 class shared_mutex {
   class waiter;
@@ -185,11 +185,13 @@ inline shared_mutex::lock_shared_operation shared_mutex::lock_shared() noexcept 
 }
 
 inline bool shared_mutex::try_enter(mode wanted) noexcept {
-  std::uint32_t state = word_.load();
+  // A guess: mostly nobody is there. To look first costs a load that waits for what was done last.
+  std::uint32_t state = 0;
   while (is_open(state, wanted)) {
-    if (word_.take(state, state + part_of(wanted))) return true;
+    const std::uint32_t expected = state;
+    if (word_.take_or_see(state, expected + part_of(wanted))) return true;
     // Another reader came or went; or somebody has the lock of the list, for a moment.
-    if (std::exchange(state, word_.load()) == state) return try_enter_slowly(wanted);
+    if (state == expected) return try_enter_slowly(wanted);
   }
   return false;
 }
@@ -197,11 +199,12 @@ inline bool shared_mutex::try_enter(mode wanted) noexcept {
 inline void shared_mutex::leave(mode held) noexcept {
   if (held == mode::exclusive && detail::held_locks::watched()) [[unlikely]]
     detail::held_locks::forget(this);
-  std::uint32_t state = word_.load();
+  std::uint32_t state = part_of(held);  // a guess, as above
   while ((state & is_waited_for) == 0) {
     assert(state >= part_of(held));
-    if (word_.give(state, state - part_of(held))) return;
-    if (std::exchange(state, word_.load()) == state) break;
+    const std::uint32_t expected = state;
+    if (word_.give_or_see(state, expected - part_of(held))) return;
+    if (state == expected) break;
   }
   leave_slowly(held);
 }

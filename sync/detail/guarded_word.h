@@ -31,15 +31,23 @@ class guarded_word {
   }
   /// From one state to another in one step, while nobody has the lock. take: what earlier owners of
   /// the state wrote is seen. give: what we wrote is seen by the next who takes.
-  bool take(std::uint32_t from, std::uint32_t to) noexcept {
+  bool take(std::uint32_t from, std::uint32_t to) noexcept { return take_or_see(from, to); }
+  bool give(std::uint32_t from, std::uint32_t to) noexcept { return give_or_see(from, to); }
+  /// The same. False: `from` is the state that was there, without the lock bit; if it has not
+  /// changed, somebody has the lock.
+  bool take_or_see(std::uint32_t& from, std::uint32_t to) noexcept {
     // acquire: pairs with the release in give() and unlock().
-    return word_.compare_exchange_strong(from, to, std::memory_order_acquire,
-                                         std::memory_order_relaxed);
+    const bool taken = word_.compare_exchange_strong(from, to, std::memory_order_acquire,
+                                                     std::memory_order_relaxed);
+    if (!taken) from &= ~lock_bit;
+    return taken;
   }
-  bool give(std::uint32_t from, std::uint32_t to) noexcept {
+  bool give_or_see(std::uint32_t& from, std::uint32_t to) noexcept {
     // release: pairs with the acquire in take(), load() and lock().
-    return word_.compare_exchange_strong(from, to, std::memory_order_release,
-                                         std::memory_order_relaxed);
+    const bool given = word_.compare_exchange_strong(from, to, std::memory_order_release,
+                                                     std::memory_order_relaxed);
+    if (!given) from &= ~lock_bit;
+    return given;
   }
 
   /// Returns the state, which nobody else changes until unlock().
