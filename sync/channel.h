@@ -8,6 +8,7 @@
 #include "detail/wake_list.h"
 
 #include <algorithm>
+#include <cassert>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +46,9 @@ class channel {
   class recv_many_operation;
 
   constexpr explicit channel(std::size_t capacity)
-      : capacity_(capacity), flags_(capacity > 0 ? bare : std::uint8_t{0}) {
+      : capacity_(capacity),
+        flags_(capacity > 0 ? bare : std::uint8_t{0}),
+        flow_limit_(capacity > 0 ? capacity - 1 : 0) {
     if (!std::is_constant_evaluated() && capacity > 0) make_buffer();
   }
   channel(const channel&) = delete;
@@ -56,11 +59,14 @@ class channel {
   /// closed, also while it waits. A channel that is closed already leaves the item with the caller;
   /// else the operation owns it from the call on.
   /// Cancellation: takes nothing: the item was not sent and dies with the operation.
-  [[nodiscard]] send_operation send(T&& item) { return {*this, std::move(item)}; }
+  [[nodiscard]] send_operation send(T&& item) {
+    const bool open = prepare();
+    return {*this, std::move(item), open};
+  }
   [[nodiscard]] send_operation send(const T& item)
     requires std::copy_constructible<T>
   {
-    return {*this, T(item)};
+    return send(T(item));
   }
 
   /// Waits for an item and takes it. Empty when the channel is closed and all items were taken.
@@ -82,7 +88,10 @@ class channel {
   /// what it can send at once, at least one. Sent items are moved from; the span outlives the
   /// operation.
   /// Cancellation: may have transferred part; the count says how much.
-  [[nodiscard]] send_many_operation send_many(std::span<T> items) { return {*this, items}; }
+  [[nodiscard]] send_many_operation send_many(std::span<T> items) {
+    prepare();
+    return {*this, items};
+  }
 
   /// Waits for one item, then appends to `into` all that are there, `max` at most and no more than
   /// the capacity at a time. Returns how many; 0 when the channel is closed and all items were
@@ -126,14 +135,21 @@ class channel {
     return count <= 1 || is_closed() || count <= capacity_ - buffer_.size();
   }
   [[nodiscard]] bool has_room() const noexcept { return buffer_.size() < capacity_; }
+  /// It is open, there are items, and there is room: so nobody waits, see receivers_.
+  [[nodiscard]] bool flows() const noexcept {
+    const bool between = buffer_.size() - 1 < flow_limit_;
+    assert(!between || (senders_.empty() && receivers_.empty()));
+    return between;
+  }
   [[nodiscard]] bool has_flag(std::uint8_t flag) const noexcept {
     return (flags_.load(std::memory_order_relaxed) & flag) != 0;
   }
   [[nodiscard]] bool is_closed() const noexcept { return has_flag(closed_flag); }
-  /// Before anything is sent, without the lock.
-  void check_buffer() {
-    if (has_flag(bare)) [[unlikely]]
-      make_buffer();
+  /// Before anything is sent, without the lock. False: it is closed.
+  bool prepare() { return flags_.load(std::memory_order_relaxed) == 0 || prepare_slowly(); }
+  [[gnu::noinline]] bool prepare_slowly() {
+    if (has_flag(bare)) make_buffer();
+    return !is_closed();
   }
   void make_buffer();
 
@@ -146,6 +162,7 @@ class channel {
   // whether an item that cannot be sent any more is worth moving, and whether to look for the
   // buffer under the lock.
   detail::atomic<std::uint8_t> flags_;
+  std::size_t flow_limit_;  // guarded by lock_: capacity_ - 1, and 0 when it is closed
   // Guarded by lock_. Receivers wait only while there is nothing to take, senders only while there
   // is no room; both wait only when they belong to one select.
   detail::ring<T> buffer_;
@@ -159,8 +176,22 @@ class channel {
 template <class T>
 class channel<T>::sender : public detail::leaf_operation<sender> {
  public:
-  bool try_now() noexcept { return attempt(false); }
-  bool publish() noexcept { return !attempt(true); }
+  bool try_now() noexcept {
+    channel& into = *channel_;
+    const bool plain = is_plain();
+    into.lock_.lock();
+    if (plain && into.flows()) [[likely]] {
+      into.buffer_.push_back(std::move(*next_));
+      ++next_;
+      into.lock_.unlock();
+      return true;
+    }
+    return attempt_locked(false);
+  }
+  bool publish() noexcept {
+    channel_->lock_.lock();
+    return !attempt_locked(true);
+  }
   /// How many were sent.
   std::size_t take() noexcept { return static_cast<std::size_t>(next_ - begin_); }
 
@@ -169,8 +200,7 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
   ~sender() = default;
 
  protected:
-  explicit sender(channel& into) : channel_(&into) {
-    into.check_buffer();
+  explicit sender(channel& into) noexcept : channel_(&into) {
     this->unlink = detail::waits<take_out, "channel::send()">;
   }
   void set_items(T* first, std::size_t count) noexcept {
@@ -185,38 +215,41 @@ class channel<T>::sender : public detail::leaf_operation<sender> {
   [[nodiscard]] bool is_plain() const noexcept {
     return end_ - next_ == 1 && this->group == nullptr;
   }
-  bool attempt(bool may_wait) noexcept {
+  /// Releases the lock.
+  [[gnu::noinline]] bool attempt_locked(bool may_wait) noexcept {
     detail::wake_list woken;
-    progress reached;
-    {
-      const detail::spin_guard guard(channel_->lock_);
-      // All or nothing while it is not published: a select may still begin with another arm.
-      if (!may_wait && !channel_->sends_all(*this)) return false;
-      reached = channel_->send_locked(*this, woken);
-      if (reached == progress::blocked && may_wait) channel_->senders_.push_back(*this);
-    }
+    progress reached = progress::blocked;
+    // All or nothing while it is not published: a select may still begin with another arm.
+    if (may_wait || channel_->sends_all(*this)) reached = channel_->send_locked(*this, woken);
+    if (reached == progress::blocked && may_wait) channel_->senders_.push_back(*this);
+    channel_->lock_.unlock();
     woken.wake_all();
     return reached == progress::done;
   }
   static detail::unlink_result take_out(detail::wait_node& self) noexcept;
 
   channel* channel_;
-  T* begin_ = nullptr;
-  T* next_ = nullptr;
-  T* end_ = nullptr;
+  // By set_items(), in the constructor.
+  T* begin_;
+  T* next_;
+  T* end_;
 };
 
 /// Awaitable of bool: was it sent?
 template <class T>
 class [[nodiscard]] channel<T>::send_operation : public sender {
  public:
-  send_operation(channel& into, T&& item) : sender(into) {
-    if (!into.is_closed()) item_.emplace(std::move(item));
-    point_at_item();
+  send_operation(channel& into, T&& item, bool open) : sender(into) {
+    if (open) [[likely]] {
+      item_.emplace(std::move(item));
+      this->set_items(&*item_, 1);
+    } else {
+      this->set_items(nullptr, 0);
+    }
   }
   send_operation(send_operation&& other) noexcept
       : sender(std::move(other)), item_(std::move(other.item_)) {
-    point_at_item();
+    this->set_items(item_ ? &*item_ : nullptr, item_ ? 1 : 0);
   }
   send_operation& operator=(send_operation&&) = delete;
   ~send_operation() = default;
@@ -228,8 +261,6 @@ class [[nodiscard]] channel<T>::send_operation : public sender {
   }
 
  private:
-  void point_at_item() noexcept { this->set_items(item_ ? &*item_ : nullptr, item_ ? 1 : 0); }
-
   std::optional<T> item_;  // empty: the channel was closed before, nothing is sent
 };
 
@@ -243,12 +274,25 @@ class [[nodiscard]] channel<T>::send_many_operation : public sender {
   [[nodiscard]] std::size_t await_resume() { return sender::await_resume(); }
 };
 
-/// Somebody who takes one item into its own slot, or up to room_ of them into a vector.
+/// Somebody who takes one item into its own slot, or many into a vector.
 template <class T>
 class channel<T>::receiver : public detail::leaf_operation<receiver> {
  public:
-  bool try_now() noexcept { return attempt(false); }
-  bool publish() noexcept { return !attempt(true); }
+  bool try_now() noexcept {
+    channel& from = *channel_;
+    const bool plain = is_plain();
+    from.lock_.lock();
+    if (plain && from.flows()) [[likely]] {
+      item_.emplace(from.buffer_.pop_front());
+      from.lock_.unlock();
+      return true;
+    }
+    return attempt_locked(false);
+  }
+  bool publish() noexcept {
+    channel_->lock_.lock();
+    return !attempt_locked(true);
+  }
   void take() noexcept {}
 
   receiver(receiver&&) noexcept = default;
@@ -256,43 +300,50 @@ class channel<T>::receiver : public detail::leaf_operation<receiver> {
   ~receiver() = default;
 
  protected:
-  receiver(channel& from, std::vector<T>* into, std::size_t room) noexcept
-      : channel_(&from), into_(into), room_(room) {
+  /// Up to `room` items for the end of `into`.
+  struct batch {
+    std::vector<T>* into;
+    std::size_t room;
+    std::size_t received = 0;
+  };
+
+  receiver(channel& from, batch* many) noexcept : channel_(&from), many_(many) {
     this->unlink = detail::waits<take_out, "channel::recv()">;
   }
 
+  void set_batch(batch& many) noexcept { many_ = &many; }
+
   std::optional<T> item_;  // of recv()
-  std::size_t received_ = 0;
 
  private:
   friend class channel;
 
   /// Takes one item, and is in no select.
   [[nodiscard]] bool is_plain() const noexcept {
-    return into_ == nullptr && this->group == nullptr;
+    return many_ == nullptr && this->group == nullptr;
   }
-  [[nodiscard]] bool wants_more() const noexcept { return received_ < room_; }
-  void accept_one(T&& item) noexcept {
-    item_.emplace(std::move(item));
-    received_ = 1;
+  [[nodiscard]] bool wants_more() const noexcept {
+    return many_ == nullptr ? !item_ : many_->received < many_->room;
+  }
+  [[nodiscard]] bool has_received() const noexcept {
+    return many_ == nullptr ? item_.has_value() : many_->received > 0;
   }
   void accept(T&& item) noexcept {
-    if (into_ == nullptr) {
-      accept_one(std::move(item));
-    } else {
-      assert(into_->size() < into_->capacity() && "recv_many's vector was changed meanwhile");
-      into_->push_back(std::move(item));
-      ++received_;
+    if (many_ == nullptr) {
+      item_.emplace(std::move(item));
+      return;
     }
+    assert(many_->into->size() < many_->into->capacity() &&
+           "recv_many's vector was changed meanwhile");
+    many_->into->push_back(std::move(item));
+    ++many_->received;
   }
-  bool attempt(bool may_wait) noexcept {
+  /// Releases the lock.
+  [[gnu::noinline]] bool attempt_locked(bool may_wait) noexcept {
     detail::wake_list woken;
-    progress reached;
-    {
-      const detail::spin_guard guard(channel_->lock_);
-      reached = channel_->recv_locked(*this, woken);
-      if (reached == progress::blocked && may_wait) channel_->receivers_.push_back(*this);
-    }
+    const progress reached = channel_->recv_locked(*this, woken);
+    if (reached == progress::blocked && may_wait) channel_->receivers_.push_back(*this);
+    channel_->lock_.unlock();
     woken.wake_all();
     return reached == progress::done;
   }
@@ -302,15 +353,14 @@ class channel<T>::receiver : public detail::leaf_operation<receiver> {
   }
 
   channel* channel_;
-  std::vector<T>* into_;
-  std::size_t room_;
+  batch* many_;  // of recv_many()
 };
 
 /// Awaitable of std::optional<T>.
 template <class T>
 class [[nodiscard]] channel<T>::recv_operation : public receiver {
  public:
-  explicit recv_operation(channel& from) noexcept : receiver(from, nullptr, 1) {}
+  explicit recv_operation(channel& from) noexcept : receiver(from, nullptr) {}
 
   std::optional<T> take() noexcept { return std::move(this->item_); }
   [[nodiscard]] std::optional<T> await_resume() {
@@ -324,17 +374,26 @@ template <class T>
 class [[nodiscard]] channel<T>::recv_many_operation : public receiver {
  public:
   recv_many_operation(channel& from, std::vector<T>& into, std::size_t max)
-      : receiver(from, &into, std::min(max, std::max<std::size_t>(from.capacity_, 1))) {
-    const std::size_t needed =
-        into.size() + std::min(max, std::max<std::size_t>(from.capacity_, 1));
+      : receiver(from, &batch_),
+        batch_{&into, std::min(max, std::max<std::size_t>(from.capacity_, 1))} {
+    const std::size_t needed = into.size() + batch_.room;
     if (needed > into.capacity()) into.reserve(std::max(needed, into.capacity() * 2));
   }
+  recv_many_operation(recv_many_operation&& other) noexcept
+      : receiver(std::move(other)), batch_(other.batch_) {
+    this->set_batch(batch_);
+  }
+  recv_many_operation& operator=(recv_many_operation&&) = delete;
+  ~recv_many_operation() = default;
 
-  std::size_t take() noexcept { return this->received_; }
+  std::size_t take() noexcept { return batch_.received; }
   [[nodiscard]] std::size_t await_resume() {
     receiver::await_resume();
     return take();
   }
+
+ private:
+  typename receiver::batch batch_;
 };
 
 // ---- The buffer ---------------------------------------------------------------------------------
@@ -424,7 +483,7 @@ void channel<T>::serve(receiver& claimed, T*& next, T* end, detail::wake_list& w
 
 template <class T>
 bool channel<T>::try_send(T&& item) {
-  check_buffer();
+  prepare();
   detail::wake_list woken;
   T* next = &item;
   {
@@ -454,15 +513,15 @@ template <class T>
 auto channel<T>::recv_locked(receiver& self, detail::wake_list& woken) noexcept -> progress {
   // Nearly always one item, which is there, and nobody who wants its place.
   if (!buffer_.empty() && senders_.empty() && self.is_plain()) [[likely]] {
-    self.accept_one(std::move(buffer_.front()));
-    buffer_.drop_front();
+    self.accept(buffer_.pop_front());
     return progress::done;
   }
+  if (buffer_.empty() && senders_.empty() && !is_closed()) return progress::blocked;
   if (self.group != nullptr) {
     if (const progress reached = commit(self, woken); reached != progress::done) return reached;
   }
   pull(self, woken);
-  const bool done = !self.wants_more() || self.received_ > 0 || is_closed();
+  const bool done = !self.wants_more() || self.has_received() || is_closed();
   return done ? progress::done : progress::blocked;
 }
 
@@ -534,6 +593,7 @@ void channel<T>::close() noexcept {
   {
     const detail::spin_guard guard(lock_);
     flags_.store(flags_.load(std::memory_order_relaxed) | closed_flag, std::memory_order_relaxed);
+    flow_limit_ = 0;
     while (sender* const waiting = detail::claim_front(senders_)) woken.add(*waiting);
     while (receiver* const waiting = detail::claim_front(receivers_)) woken.add(*waiting);
   }

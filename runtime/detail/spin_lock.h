@@ -38,7 +38,7 @@ class spin_lock {
   }
 
  private:
-  void lock_contended() noexcept;
+  [[gnu::noinline]] void lock_contended() noexcept;
 
   atomic<bool> held_{false};
 };

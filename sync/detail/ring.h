@@ -59,8 +59,11 @@ class ring {
   /// Requires: not empty.
   T pop_front() noexcept {
     assert(size_ > 0);
-    T item(std::move(*slot(0)));
-    drop_front();
+    T& oldest = slots_[first_];
+    first_ = (first_ + 1) & (room_ - 1);
+    --size_;
+    T item(std::move(oldest));
+    std::destroy_at(&oldest);
     return item;
   }
   [[nodiscard]] T& front() noexcept { return *slot(0); }
