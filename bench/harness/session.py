@@ -73,8 +73,8 @@ def in_turns(jobs, round_number):
     return order if round_number % 2 == 0 else order[::-1]
 
 
-def measure(jobs, options):
-    """The rows, and what went wrong."""
+def measure(jobs, options, after_round):
+    """The rows, and what went wrong. after_round(rows, problems) keeps what there is so far."""
     collected, problems, items_seen = Collector(options.rounds), [], {}
     bar = ProgressBar(len(jobs) * options.rounds)
     for round_number in range(options.rounds):
@@ -88,5 +88,6 @@ def measure(jobs, options):
                 bar.clear()
                 print(f"failed: {problem}", file=sys.stderr)
             bar.advance()
-    bar.clear()
+        bar.clear()
+        after_round(collected.series(), sorted(set(problems)))
     return collected.series(), sorted(set(problems))

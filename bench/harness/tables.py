@@ -52,6 +52,16 @@ def results_table(rows):
     return markdown(HEADS, cells)
 
 
+def page(machine, rows):
+    """The Markdown file."""
+    facts = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in machine.items())
+    parts = [facts, results_table(rows)]
+    lines = behind(rows)
+    if lines:
+        parts += ["## Where weft is not the first", "\n".join(f"- {line}" for line in lines)]
+    return "\n\n".join(parts) + "\n"
+
+
 def behind(rows):
     """One line for each group where the library is there but not the best contender."""
     lines = []

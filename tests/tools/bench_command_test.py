@@ -50,6 +50,27 @@ class Ratios(unittest.TestCase):
         self.assertEqual(tables.behind(ranked), ["yield/tasks:1000, 1 thread: 8.00 ns, 2.00 times tokio (4.00)"])
 
 
+    def test_the_markdown_names_machine_figures_and_what_is_faster(self):
+        page = tables.page({"cpu": "a good one"}, results.ranked([row("weft", [8]), row("tokio", [4])]))
+        self.assertIn("cpu: a good one", page)
+        self.assertIn("| yield/tasks:1000 |", page)
+        self.assertIn("- yield/tasks:1000, 1 thread: 8.00 ns, 2.00 times tokio (4.00)", page)
+
+
+class Rounds(unittest.TestCase):
+    class Job:
+        group, label = ("yield", 1, "ns"), "yield weft"
+
+        def run(self, items_seen):
+            return [("yield", "weft", 1, "ns", 7, None)]
+
+    def test_each_round_is_kept_when_it_ends(self):
+        kept = []
+        options = session.Options([], [], None, True, 3, 1, 1, False)
+        session.measure([self.Job()], options, lambda rows, problems: kept.append(list(rows[0].rounds)))
+        self.assertEqual(kept, [[7, None, None], [7, 7, None], [7, 7, 7]])
+
+
 class MannWhitney(unittest.TestCase):
     def test_separate_samples_have_the_smallest_probability(self):
         self.assertAlmostEqual(comparison.same_distribution((1, 2, 3, 4), (5, 6, 7, 8)), 2 / 70)
