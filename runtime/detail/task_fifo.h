@@ -23,7 +23,6 @@ class task_fifo {
     task_state* task = first_;
     if (task == nullptr) return nullptr;
     first_ = task->next;
-    __builtin_prefetch(first_);  // of thousands it has left the cache: back by its turn
     --size_;
     return task;
   }
