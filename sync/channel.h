@@ -162,7 +162,8 @@ class channel {
   // whether an item that cannot be sent any more is worth moving, and whether to look for the
   // buffer under the lock.
   detail::atomic<std::uint8_t> flags_;
-  std::size_t flow_limit_;  // guarded by lock_: capacity_ - 1, and 0 when it is closed
+  // Guarded by lock_: capacity_ - 1, and 0 when it is closed, so that flows() is one comparison.
+  std::size_t flow_limit_;
   // Guarded by lock_. Receivers wait only while there is nothing to take, senders only while there
   // is no room; both wait only when they belong to one select.
   detail::ring<T> buffer_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 namespace {
 

@@ -22,7 +22,7 @@ class blocking_pool::core {
   std::size_t stop(std::chrono::steady_clock::time_point until) noexcept;
   std::size_t threads() const noexcept;
   std::size_t pending() const noexcept;
-  bool busy() const noexcept { return pending_.load(std::memory_order_relaxed) > 0; }
+  bool busy() const noexcept { return in_hand() > 0; }
 
  private:
   using lock_type = std::unique_lock<os_mutex>;

@@ -15,7 +15,7 @@
 // run into the lock of the one who wakes it.
 //
 // Before it sleeps a thread spins for some microseconds: a task that makes one call after the other
-// submits the next one right after the answer (its worker spins for that, see worker.cpp), and then
+// submits the next one right after the answer (its worker spins for that, see worker.h), and then
 // neither side makes a system call.
 //
 // A thread that has been idle for the keep-alive ends. Popping it from the stack and its look

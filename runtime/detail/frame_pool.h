@@ -12,7 +12,7 @@ struct task_state;
 /// A frame lives in a *block*: the header of its task (task_state, 64 bytes, meaningful only in
 /// spawned tasks), then the result, then the compiler's frame. Blocks come in size classes of 64
 /// bytes up to 1 KiB and then sixteen to a doubling (a connection with a buffer of 4 KiB in its
-/// frame takes 4.25 KiB, not 8). Each thread keeps a free list a class, so that allocation is a pop
+/// frame takes 4.5 KiB, not 8). Each thread keeps a free list a class, so that allocation is a pop
 /// and release a push, without an atomic operation. A list that grows past its bound hands half of
 /// it to a central list under a lock, from which threads that run dry refill: work spawned on one
 /// worker and finished on another moves memory in batches, not block by block.

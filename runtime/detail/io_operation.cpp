@@ -88,9 +88,6 @@ bool io_operation::park() noexcept {
 
 bool io_operation::retry_operation(retry_node& self) noexcept {
   auto& operation = static_cast<io_operation&>(self);
-  // With thousands of connections a frame has left the cache since its last message: it is fetched
-  // while the system call runs.
-  __builtin_prefetch(self.waiter.address(), 1);
   // A canceller has taken it out of its slot: it must not go back there.
   return operation.outcome != wait_outcome::completed || operation.advance();
 }

@@ -53,8 +53,9 @@ constexpr std::uint64_t busy_watch_ns = 4'000'000;
 
 // What it costs to sleep and be woken by a thread of the pool: two wake-ups.
 constexpr std::uint64_t spin_ns = 30'000;
-constexpr std::uint64_t spin_alone_ns = 2'000;  // an answer from a thread that spins as well
-constexpr std::uint32_t spin_pause_max = 1023;
+// ... without giving way: long enough for the answer of a thread that spins as well.
+constexpr std::uint64_t spin_alone_ns = 2'000;
+constexpr std::uint32_t spin_pause_max = 1023;  // in chances to spin
 
 // In debug mode, a step that is worth a report.
 constexpr std::uint64_t slow_step_ns = 100'000'000;

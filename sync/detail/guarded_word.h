@@ -26,24 +26,24 @@ class guarded_word {
 
   /// A snapshot, without the lock bit.
   [[nodiscard]] std::uint32_t load() const noexcept {
-    // acquire: pairs with unlock() and give(): what was written before the bits is seen.
+    // acquire: pairs with unlock() and give_or_see(): what was written before the bits is seen.
     return word_.load(std::memory_order_acquire) & ~lock_bit;
   }
   /// From one state to another in one step, while nobody has the lock. take: what earlier owners of
   /// the state wrote is seen. give: what we wrote is seen by the next who takes.
   bool take(std::uint32_t from, std::uint32_t to) noexcept { return take_or_see(from, to); }
   bool give(std::uint32_t from, std::uint32_t to) noexcept { return give_or_see(from, to); }
-  /// The same. False: `from` is the state that was there, without the lock bit; if it has not
-  /// changed, somebody has the lock.
+  /// The same, for who tries again with what was there: where they say false, `from` is that, without
+  /// the lock bit; if it has not changed, somebody has the lock. It was seen without an order.
   bool take_or_see(std::uint32_t& from, std::uint32_t to) noexcept {
-    // acquire: pairs with the release in give() and unlock().
+    // acquire: pairs with the release in give_or_see() and unlock().
     const bool taken = word_.compare_exchange_strong(from, to, std::memory_order_acquire,
                                                      std::memory_order_relaxed);
     if (!taken) from &= ~lock_bit;
     return taken;
   }
   bool give_or_see(std::uint32_t& from, std::uint32_t to) noexcept {
-    // release: pairs with the acquire in take(), load() and lock().
+    // release: pairs with the acquire in take_or_see(), load() and lock().
     const bool given = word_.compare_exchange_strong(from, to, std::memory_order_release,
                                                      std::memory_order_relaxed);
     if (!given) from &= ~lock_bit;
@@ -52,7 +52,7 @@ class guarded_word {
 
   /// Returns the state, which nobody else changes until unlock().
   [[nodiscard]] std::uint32_t lock() noexcept {
-    // acquire: pairs with the release in unlock() and give().
+    // acquire: pairs with the release in unlock() and give_or_see().
     const std::uint32_t before = word_.fetch_or(lock_bit, std::memory_order_acquire);
     return (before & lock_bit) == 0 ? before : lock_contended();
   }
