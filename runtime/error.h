@@ -127,8 +127,8 @@ namespace detail {
 /// A failed system call with the operation and its object: "connect 127.0.0.1:80: Connection
 /// refused".
 [[noreturn]] void throw_system_error(int error, const std::string& operation);
-/// Apart, so that a coroutine which awaits another keeps no room for the exception in its frame. The
-/// price is one more frame for the unwinder.
+/// Apart, so that a coroutine which awaits another keeps no room for the exception in its frame.
+/// The price is one more frame for the unwinder.
 [[noreturn]] void rethrow(const std::exception_ptr& error);
 [[noreturn]] void throw_invalid_state(const char* what);
 

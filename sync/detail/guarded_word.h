@@ -33,8 +33,9 @@ class guarded_word {
   /// the state wrote is seen. give: what we wrote is seen by the next who takes.
   bool take(std::uint32_t from, std::uint32_t to) noexcept { return take_or_see(from, to); }
   bool give(std::uint32_t from, std::uint32_t to) noexcept { return give_or_see(from, to); }
-  /// The same, for who tries again with what was there: where they say false, `from` is that, without
-  /// the lock bit; if it has not changed, somebody has the lock. It was seen without an order.
+  /// The same, for who tries again with what was there: where they say false, `from` is that,
+  /// without the lock bit; if it has not changed, somebody has the lock. It was seen without an
+  /// order.
   bool take_or_see(std::uint32_t& from, std::uint32_t to) noexcept {
     // acquire: pairs with the release in give_or_see() and unlock().
     const bool taken = word_.compare_exchange_strong(from, to, std::memory_order_acquire,
